@@ -1,0 +1,1 @@
+"""Place of the accelerator (a Cython engine); this release runs on the reference alone."""
