@@ -1,0 +1,51 @@
+# Rebuilds every small WebAssembly program that is committed beside its C source.
+#
+# On Debian 12: apt install clang lld wasi-libc libclang-rt-14-dev-wasm32
+# (with another release of clang: libclang-rt-<its major>-dev-wasm32). The committed files come from
+# Debian clang 14.0.6 and wasi-libc 0.0~git20220510; another compiler gives other bytes that must
+# do the same, the same compiler gives the same bytes.
+
+WASM_CC ?= clang
+PROGRAMS_OUT ?= .
+
+# WASI programs: wasi-libc, a stack of 64 KiB, function names kept for backtraces.
+WASI_CFLAGS = --target=wasm32-wasi -std=c11 -O2 -Wall -Wextra -Werror \
+	-ffile-prefix-map=$(CURDIR)=. -Wl,--strip-debug -Wl,-z,stack-size=65536
+# Kernels: no library and no import, plain WebAssembly 1.0, one export `run`.
+KERNEL_CFLAGS = --target=wasm32-unknown-unknown -std=c11 -O2 -ffreestanding -nostdlib \
+	-fno-builtin -Wall -Wextra -Werror -ffile-prefix-map=$(CURDIR)=. \
+	-Wl,--no-entry -Wl,--export=run -Wl,--strip-debug -Wl,-z,stack-size=65536
+
+WASI_PROGRAM_SOURCES := $(wildcard examples/*.c spec_tests/wasi/programs/*.c \
+	spec_tests/hostile/programs/*.c)
+KERNEL_SOURCES := $(wildcard benchmarks/kernels/*.c)
+PROGRAM_TARGETS := $(patsubst %.c,$(PROGRAMS_OUT)/%.wasm,$(WASI_PROGRAM_SOURCES) $(KERNEL_SOURCES))
+
+.PHONY: programs programs-check programs-compiler
+
+programs: $(PROGRAM_TARGETS)
+	@echo "built $(words $(PROGRAM_TARGETS)) programs"
+
+# Builds everything a second time elsewhere and compares: the committed files are what the
+# sources give.
+programs-check:
+	@rm -rf build/programs-check
+	@$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) programs PROGRAMS_OUT=build/programs-check
+	@status=0; for source in $(WASI_PROGRAM_SOURCES) $(KERNEL_SOURCES); do \
+		wasm=$${source%.c}.wasm; \
+		cmp "$$wasm" "build/programs-check/$$wasm" || status=1; \
+	done; rm -rf build/programs-check; exit $$status
+
+programs-compiler:
+	@printf 'int main(void){return 0;}' | $(WASM_CC) --target=wasm32-wasi -x c - -o /dev/null || { \
+		echo "make programs needs a clang that builds for wasm32-wasi; on Debian 12:" >&2; \
+		echo "  apt install clang lld wasi-libc libclang-rt-14-dev-wasm32" >&2; exit 1; }
+
+# Always rebuilt: after a clone the time stamps say nothing.
+$(PROGRAMS_OUT)/benchmarks/kernels/%.wasm: benchmarks/kernels/%.c programs-compiler
+	@mkdir -p $(@D)
+	$(WASM_CC) $(KERNEL_CFLAGS) $< -o $@
+
+$(PROGRAMS_OUT)/%.wasm: %.c programs-compiler
+	@mkdir -p $(@D)
+	$(WASM_CC) $(WASI_CFLAGS) $< -o $@
