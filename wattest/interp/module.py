@@ -1,0 +1,293 @@
+"""Modules as syntax (spec 2.5), with the byte offsets that errors name.
+
+Function bodies stay byte ranges: `wattest.interp.decode.decode_body` turns one into
+instructions when it is needed. Concrete heap types are type indices here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Union
+
+from wattest.interp.opcodes import Opcode
+from wattest.interp.types import (
+    DefType,
+    GlobalType,
+    MemType,
+    RecType,
+    RefType,
+    SubType,
+    TableType,
+    TagType,
+    ValType,
+)
+
+__all__ = [
+    "BlockType",
+    "Catch",
+    "Code",
+    "CustomSection",
+    "Data",
+    "Elem",
+    "Export",
+    "Expr",
+    "Func",
+    "Global",
+    "Import",
+    "ImportDesc",
+    "Instr",
+    "MemArg",
+    "Module",
+    "Names",
+    "Section",
+    "Table",
+    "TypeUse",
+]
+
+BlockType = Union[None, ValType, int]
+"""No result, one result, or a type index (spec 2.4.8)."""
+
+
+class Instr(NamedTuple):
+    """An instruction.
+
+    Attributes:
+        op: its row of the table.
+        imm: its immediates, as the table's header describes.
+        offset: byte offset of its opcode in the module's binary.
+    """
+
+    op: Opcode
+    imm: Any
+    offset: int
+
+
+Expr = tuple[Instr, ...]
+"""Instructions in binary order; ``block`` ... ``end`` are not nested; the last is ``end``."""
+
+
+class MemArg(NamedTuple):
+    """The immediate of a memory access: log2 of the alignment, offset, memory index."""
+
+    align: int
+    offset: int
+    memory: int = 0
+
+
+class Catch(NamedTuple):
+    """A catch clause (spec 2.4.8); tag is None for the catch_all forms.
+
+    ``ref`` says whether the exception itself is handed over as well.
+    """
+
+    tag: int | None
+    ref: bool
+    label: int
+
+
+class TypeUse(NamedTuple):
+    """What the import section says of a function: a type index."""
+
+    index: int
+
+
+ImportDesc = Union[TypeUse, TableType, MemType, GlobalType, TagType]
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import (spec 2.5.10)."""
+
+    module: str
+    name: str
+    desc: ImportDesc
+    offset: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export (spec 2.5.9); kind is "func", "table", "memory", "global" or "tag"."""
+
+    name: str
+    kind: str
+    index: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """An entry of the code section.
+
+    Attributes:
+        locals: runs of equal locals, ``(count, type)``; not expanded, as counts are untrusted.
+        start: byte offset of the first instruction.
+        end: byte offset just behind the final ``end``.
+    """
+
+    locals: tuple[tuple[int, ValType], ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Func:
+    """A function defined in the module (spec 2.5.3): type index and body."""
+
+    type: int
+    code: Code
+    offset: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table (spec 2.5.4); without an initialiser in the binary ``init`` is None."""
+
+    type: TableType
+    init: Expr | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class Global:
+    """A global (spec 2.5.6)."""
+
+    type: GlobalType
+    init: Expr
+    offset: int
+
+
+@dataclass(frozen=True)
+class Elem:
+    """An element segment (spec 2.5.7).
+
+    Attributes:
+        type: the reference type of its elements.
+        init: one constant expression an element. Where the binary gives function indices,
+            each is a ``ref.func`` with the index's own offset.
+        mode: "active", "passive" or "declarative".
+        table: table index of an active segment, else None.
+        start: offset expression of an active segment, else None.
+    """
+
+    type: RefType
+    init: tuple[Expr, ...]
+    mode: str
+    table: int | None
+    start: Expr | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data segment (spec 2.5.8): a byte range of the module's binary.
+
+    Attributes:
+        begin, end: byte offsets of the segment's bytes.
+        memory: memory index of an active segment, None when passive.
+        start: offset expression of an active segment, else None.
+    """
+
+    begin: int
+    end: int
+    memory: int | None
+    start: Expr | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section as it stands in the binary.
+
+    Attributes:
+        id: section id, 0 for a custom section.
+        name: "type", "code" ..., or the custom section's own name.
+        start, end: byte offsets of its contents (behind id and size).
+    """
+
+    id: int
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class CustomSection:
+    """A custom section (spec 5.5.3): name, and the byte range behind the name."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass
+class Names:
+    """The name section (spec 7.4.1); whatever is broken in it is left out.
+
+    Attributes:
+        module: the module's name, or None.
+        functions: names by function index.
+        locals: names by function index and local index.
+        others: names of other index spaces: "labels" -> {(function, index): name};
+            "types", "tables", "memories", "globals", "elems", "datas", "tags" -> {index: name};
+            "fields" -> {(type, index): name}.
+    """
+
+    module: str | None = None
+    functions: dict[int, str] = field(default_factory=dict)
+    locals: dict[int, dict[int, str]] = field(default_factory=dict)
+    others: dict[str, dict[Any, str]] = field(default_factory=dict)
+
+
+@dataclass
+class Module:
+    """A decoded module (spec 2.5).
+
+    Attributes:
+        binary: the bytes it was decoded from.
+        rectypes: the type section, by recursion group.
+        subtypes: the type section flattened: one sub type for each type index.
+        type_offsets: byte offset of each of ``subtypes``.
+        imports: in order.
+        funcs, tables, mems, globals, tags: those defined in the module, imports not counted.
+        exports: in order.
+        start: function index, or None.
+        start_offset: byte offset of that index.
+        elems, datas: segments.
+        data_count: what the data count section says, or None.
+        sections: all sections, in order.
+        customs: custom sections, in order.
+        names: the name section; empty where there is none.
+        types: the defined types by type index; set by the validator.
+        func_types: type index of each function, imports first; set by the decoder.
+    """
+
+    binary: bytes
+    rectypes: tuple[RecType, ...] = ()
+    subtypes: tuple[SubType, ...] = ()
+    type_offsets: tuple[int, ...] = ()
+    imports: tuple[Import, ...] = ()
+    funcs: tuple[Func, ...] = ()
+    tables: tuple[Table, ...] = ()
+    mems: tuple[MemType, ...] = ()
+    globals: tuple[Global, ...] = ()
+    tags: tuple[TagType, ...] = ()
+    exports: tuple[Export, ...] = ()
+    start: int | None = None
+    start_offset: int | None = None
+    elems: tuple[Elem, ...] = ()
+    datas: tuple[Data, ...] = ()
+    data_count: int | None = None
+    sections: tuple[Section, ...] = ()
+    customs: tuple[CustomSection, ...] = ()
+    names: Names = field(default_factory=Names)
+    types: tuple[DefType, ...] | None = None
+    func_types: tuple[int, ...] = ()
+
+    def imported(self, kind: type) -> list[Import]:
+        """The imports whose description is of class ``kind``, in order."""
+        return [item for item in self.imports if isinstance(item.desc, kind)]
+
+    @property
+    def imported_func_count(self) -> int:
+        """Number of imported functions: the index of the first defined one."""
+        return len(self.func_types) - len(self.funcs)
