@@ -18,6 +18,10 @@ LOG_DAYS = 365
 READINGS_A_DAY = 8
 STATIONS = ("harbour", "lighthouse", "moor", "quarry")
 
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)
 WINDS = ("a light", "a steady", "a fresh", "a raw", "hardly any", "a shifting", "a strong")
 QUARTERS = (
     "north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"
@@ -103,10 +107,7 @@ def logbook() -> str:
     lines = ["THE LOGBOOK OF A STATION THAT NEVER WAS", ""]
     for number in range(LOG_DAYS):
         day = FIRST_DAY + timedelta(days=number)
-        months = (
-            "January February March April May June July August September October November December"
-        ).split()
-        lines.append(f"{months[day.month - 1]} {day.day}, {day.year}.")
+        lines.append(f"{MONTHS[day.month - 1]} {day.day}, {day.year}.")
         parts = [
             f"{chance.pick(SKIES)}, with {chance.pick(WINDS)} wind from the "
             f"{chance.pick(QUARTERS)}; {chance.pick(SEAS)}.",

@@ -44,8 +44,8 @@ programs-compiler:
 # Always rebuilt: after a clone the time stamps say nothing.
 $(PROGRAMS_OUT)/benchmarks/kernels/%.wasm: benchmarks/kernels/%.c programs-compiler
 	@mkdir -p $(@D)
-	$(WASM_CC) $(KERNEL_CFLAGS) $< -o $@
+	@echo "  $@"; $(WASM_CC) $(KERNEL_CFLAGS) $< -o $@
 
 $(PROGRAMS_OUT)/%.wasm: %.c programs-compiler
 	@mkdir -p $(@D)
-	$(WASM_CC) $(WASI_CFLAGS) $< -o $@
+	@echo "  $@"; $(WASM_CC) $(WASI_CFLAGS) $< -o $@

@@ -1,0 +1,67 @@
+"""The kernels: what each exercises, how large a run is, and what it must answer.
+
+Every kernel is a plain WebAssembly 1.0 module without imports that exports `run(n)`; source and
+program stand beside each other in `benchmarks/kernels/`. The answers were computed by wasmtime
+50.0.1; `benchmarks/test_kernels.py` checks them again there and, where Python's library can
+compute the same, against that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "kernels"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel.
+
+    `small` is an argument that takes 0.3 to 0.5 million instructions, about one second on
+    pywasm; `large` one of 40 to 400 million, for engines that run native code. The answers are
+    what `run` returns: a signed integer or an f64.
+    """
+
+    name: str
+    exercises: str
+    small: int
+    small_answer: int | float
+    large: int
+    large_answer: int | float
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"{self.name}.wasm"
+
+
+KERNELS: tuple[Kernel, ...] = (
+    Kernel("fib", "calls", 20, 6765, 30, 832040),
+    Kernel("sieve", "bytes and tight loops", 10000, 1468516557, 2000000, 1408925637),
+    Kernel("matmul", "f64 and strided loads", 24, -13151.060000000009, 200, -7959208.965174163),
+    Kernel("sha256", "i32 rotations and additions", 2048, -1297606906, 1000000, 738397513),
+    Kernel("quicksort", "compares, swaps, recursion", 1000, 415958012, 300000, 855402218),
+    Kernel("dispatch", "br_table", 600, -322803071, 300000, 108174320),
+    Kernel("indirect", "call_indirect", 12000, -1183019794, 5000000, 482956810),
+    Kernel(
+        "nbody", "f64, division, square root",
+        200, -3.3195131229399935,
+        100000, -3.4406861648195277,
+    ),
+    Kernel("mandelbrot", "f64 with an early exit", 20, -119922125, 500, 2031527851),
+    Kernel("crc32", "table lookups by byte", 15000, -1023974997, 5000000, -2094416480),
+    Kernel("hashtable", "scattered loads and stores", 3000, 3425211, 1000000, 111889830),
+    Kernel("strsearch", "byte compares, skips", 1500, 1562187514, 500000, 1095056296),
+    Kernel("list", "pointer chasing", 1000, 1052468707, 65536, 42161280),
+    Kernel("lz", "LZ77 there and back", 4000, 2125166707, 262144, 846327119),
+    Kernel(
+        "bits64", "i64 bit operations, division",
+        4000, -1974251837242074082,
+        2000000, -7088723918580991108,
+    ),
+    Kernel(
+        "convert", "conversions and rounding",
+        4000, -77329354951703862,
+        2000000, -1823178051501418745,
+    ),
+)
