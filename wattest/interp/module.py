@@ -85,7 +85,8 @@ class Catch(NamedTuple):
     label: int
 
 
-class TypeUse(NamedTuple):
+@dataclass(frozen=True)
+class TypeUse:
     """What the import section says of a function: a type index."""
 
     index: int

@@ -1,0 +1,301 @@
+"""Runtime structure (spec 4.2): the store and the instances in it.
+
+An instance's Python object is its address. Both engines work on these instances.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from wattest.engine import PAGE_SIZE, Limits
+from wattest.errors import LimitExceeded
+from wattest.interp.module import Code, Module
+from wattest.interp.types import (
+    I32,
+    DefType,
+    ExternType,
+    FuncType,
+    GlobalType,
+    MemType,
+    SizeLimits,
+    TableType,
+    TagType,
+)
+
+__all__ = [
+    "DataInst",
+    "ElemInst",
+    "Extern",
+    "FuncInst",
+    "GlobalInst",
+    "HostFunc",
+    "MemInst",
+    "ModuleInst",
+    "Store",
+    "TableInst",
+    "TagInst",
+    "WasmFunc",
+    "externtype",
+]
+
+_MAX_PAGES_32 = 65536
+_MAX_TABLE_32 = 0xFFFF_FFFF
+
+
+@dataclass
+class Store:
+    """Global state of a run (spec 4.2.3): its limits and what has been used of them.
+
+    Attributes:
+        limits: what the run may use.
+        fuel_used: units consumed so far; exact at every host call and when a call returns.
+        fuel_limit: `FuelExhausted` is raised before ``fuel_used`` would exceed it; None: no bound.
+        on_slice: called between slices of fuel, to look at clocks or show progress; whatever
+            it raises ends the run.
+        frames, slots: guest frames and operand slots in use by all nested calls together.
+        host_calls: calls of host functions so far.
+        peak_pages: largest number of memory pages that any memory of the store has had.
+        engine_state: an engine's own data about the store.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    fuel_used: int = 0
+    fuel_limit: int | None = None
+    on_slice: Callable[[], None] | None = None
+    frames: int = 0
+    slots: int = 0
+    host_calls: int = 0
+    peak_pages: int = 0
+    engine_state: Any = None
+
+    def __post_init__(self) -> None:
+        if self.fuel_limit is None:
+            self.fuel_limit = self.limits.fuel
+
+    def note_pages(self, pages: int) -> None:
+        """Record a memory's size for `peak_pages`."""
+        if pages > self.peak_pages:
+            self.peak_pages = pages
+
+
+@dataclass(eq=False)
+class WasmFunc:
+    """A function instance made from a module (spec 4.2.6).
+
+    Attributes:
+        type: its defined type.
+        module: the instance it closes over.
+        index: its function index in that module.
+        code: its body.
+        prepared: an engine's executable form, or None before the first call.
+    """
+
+    type: DefType
+    module: ModuleInst
+    index: int
+    code: Code
+    prepared: Any = field(default=None, repr=False)
+
+    @property
+    def functype(self) -> FuncType:
+        """Parameters and results."""
+        comp = self.type.comp
+        assert isinstance(comp, FuncType)
+        return comp
+
+
+@dataclass(eq=False)
+class HostFunc:
+    """A host function (spec 4.2.6).
+
+    Attributes:
+        type: its defined type.
+        code: called as ``code(caller, args)`` with a list of values as in
+            `wattest.interp.values`; returns a list of as many values as the type has results.
+            ``caller`` is the `ModuleInst` that called, or None when the host did.
+        name: for messages.
+    """
+
+    type: DefType
+    code: Callable[[ModuleInst | None, list[Any]], list[Any]]
+    name: str = "host function"
+
+    @property
+    def functype(self) -> FuncType:
+        """Parameters and results."""
+        comp = self.type.comp
+        assert isinstance(comp, FuncType)
+        return comp
+
+
+FuncInst = Union[WasmFunc, HostFunc]
+
+
+@dataclass(eq=False)
+class TableInst:
+    """A table instance (spec 4.2.7).
+
+    Attributes:
+        type: its type, with the current size as minimum.
+        elem: the references.
+        limit: most elements it may grow to: the smaller of declared maximum and run limit.
+    """
+
+    type: TableType
+    elem: list[Any]
+    limit: int
+
+    @classmethod
+    def allocate(cls, tabletype: TableType, init: Any, limits: Limits) -> TableInst:
+        """Make a table (spec 4.7.1, *alloctable*).
+
+        Raises:
+            LimitExceeded: it starts larger than ``limits.table_elements``.
+        """
+        size = tabletype.limits.minimum
+        if size > limits.table_elements:
+            raise LimitExceeded("table elements", limits.table_elements)
+        declared = tabletype.limits.maximum
+        bound = limits.table_elements if declared is None else min(declared, limits.table_elements)
+        return cls(tabletype, [init] * size, min(bound, _MAX_TABLE_32))
+
+    def grow(self, count: int, init: Any) -> bool:
+        """Append ``count`` references (spec 4.7.1, *growtable*); False when that is too many."""
+        size = len(self.elem) + count
+        if size > self.limit:
+            return False
+        self.elem.extend([init] * count)
+        limits = SizeLimits(size, self.type.limits.maximum)
+        self.type = TableType(limits, self.type.elem, self.type.address)
+        return True
+
+
+class MemInst:
+    """A memory instance (spec 4.2.8): one anonymous mapping that never moves.
+
+    The mapping is reserved for the smaller of declared maximum and run limit; the kernel
+    provides pages as they are touched, so growth is free and views stay valid.
+
+    Attributes:
+        type: its type, with the current size as minimum.
+        data: the mapping; only its first ``length`` bytes belong to the memory.
+        length: current size in bytes.
+        limit: most pages it may grow to.
+    """
+
+    __slots__ = ("__weakref__", "data", "length", "limit", "type")
+
+    def __init__(self, memtype: MemType, limits: Limits) -> None:
+        """Make a memory (spec 4.7.1, *allocmem*).
+
+        Raises:
+            LimitExceeded: it starts larger than ``limits.memory_pages``, or the host has no
+                room for it.
+        """
+        declared = memtype.limits.maximum
+        if memtype.limits.minimum > limits.memory_pages:
+            raise LimitExceeded("memory pages", limits.memory_pages)
+        bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
+        if memtype.address is I32:
+            bound = min(bound, _MAX_PAGES_32)
+        self.type = memtype
+        self.limit = bound
+        self.length = memtype.limits.minimum * PAGE_SIZE
+        try:
+            # A mapping cannot be empty; one byte stands for a memory that can never grow.
+            self.data = _reserve(max(bound * PAGE_SIZE, 1))
+        except (OSError, OverflowError, ValueError) as error:
+            raise LimitExceeded("memory pages", limits.memory_pages) from error
+
+    @property
+    def pages(self) -> int:
+        """Current size in pages."""
+        return self.length // PAGE_SIZE
+
+    def grow(self, count: int) -> bool:
+        """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
+        pages = self.length // PAGE_SIZE + count
+        if pages > self.limit:
+            return False
+        self.length = pages * PAGE_SIZE
+        limits = SizeLimits(pages, self.type.limits.maximum)
+        self.type = MemType(limits, self.type.address, self.type.shared)
+        return True
+
+    def __repr__(self) -> str:
+        return f"<MemInst {self.type!r}>"
+
+
+def _reserve(size: int) -> mmap.mmap:
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    flags |= getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+    return mmap.mmap(-1, size, flags=flags)
+
+
+@dataclass(eq=False)
+class GlobalInst:
+    """A global instance (spec 4.2.9)."""
+
+    type: GlobalType
+    value: Any
+
+
+@dataclass(eq=False)
+class TagInst:
+    """A tag instance (spec 4.2.10)."""
+
+    type: TagType
+
+
+@dataclass(eq=False)
+class ElemInst:
+    """An element instance (spec 4.2.11); dropping empties it."""
+
+    elem: list[Any]
+
+
+@dataclass(eq=False)
+class DataInst:
+    """A data instance (spec 4.2.12); dropping empties it."""
+
+    data: bytes | memoryview
+
+
+Extern = Union[WasmFunc, HostFunc, TableInst, MemInst, GlobalInst, TagInst]
+"""An external address (spec 4.2.14)."""
+
+
+@dataclass(eq=False)
+class ModuleInst:
+    """A module instance (spec 4.2.5).
+
+    Attributes:
+        module: the module it was made from.
+        store: the store it lives in.
+        types: defined types by type index.
+        funcs, tables, mems, globals, tags, elems, datas: by index, imports first.
+        exports: external addresses by name, in the module's order.
+    """
+
+    module: Module
+    store: Store
+    types: tuple[DefType, ...]
+    funcs: list[FuncInst] = field(default_factory=list, repr=False)
+    tables: list[TableInst] = field(default_factory=list, repr=False)
+    mems: list[MemInst] = field(default_factory=list, repr=False)
+    globals: list[GlobalInst] = field(default_factory=list, repr=False)
+    tags: list[TagInst] = field(default_factory=list, repr=False)
+    elems: list[ElemInst] = field(default_factory=list, repr=False)
+    datas: list[DataInst] = field(default_factory=list, repr=False)
+    exports: dict[str, Extern] = field(default_factory=dict, repr=False)
+
+
+def externtype(extern: Extern) -> ExternType:
+    """The type of an external address (spec 4.5.1)."""
+    return extern.type
