@@ -1,0 +1,74 @@
+# wattest: `make demo` and `make test` are all a newcomer needs.
+#
+#   make demo       set up .venv, run a real program on real input, show the receipt
+#   make test       every test: unit, official suite, differential, WASI, command line, fuzz
+#   make test-slow  the whole programs that take minutes on the reference engine
+#   make lint       ruff and mypy --strict
+#   make bench      the kernels beside other engines -> docs/benchmarks.md
+#   make fuzz       100,000 mutated modules (COUNT=n for another number)
+#   make docs       rebuild the generated parts of docs/
+#   make programs   rebuild the committed .wasm fixtures (see mk/programs.mk for what it needs)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+COUNT ?= 100000
+# Processes for pytest: as many as there are processors.
+JOBS ?= auto
+
+.PHONY: all demo test test-slow lint bench fuzz docs programs clean
+.DEFAULT_GOAL := all
+
+all: demo
+
+# Each stamp names the set of packages that is installed in the virtual environment.
+$(VENV)/base.stamp: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "wattest needs Python 3.10 or later; try: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
+	  { rm -rf $(VENV); echo "python3 cannot make a virtual environment;" \
+	    "on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,programs]'
+	@touch $@
+
+$(VENV)/lint.stamp: $(VENV)/base.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint,test]'
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,programs,bench]'
+	@touch $@
+
+demo: $(VENV)/base.stamp
+	@sh examples/demo.sh $(BIN)/wattest
+
+test: $(VENV)/test.stamp
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" \
+	  --cov=wattest --cov-report=term --cov-fail-under=90
+
+test-slow: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/test.stamp
+	$(BIN)/python -m tests.fuzz.mutate --count $(COUNT)
+
+docs: $(VENV)/base.stamp
+	$(BIN)/python docs/make_instructions.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
+
+-include mk/programs.mk
