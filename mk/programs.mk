@@ -21,6 +21,10 @@ WASI_PROGRAM_SOURCES := $(wildcard examples/*.c spec_tests/wasi/programs/*.c \
 KERNEL_SOURCES := $(wildcard benchmarks/kernels/*.c)
 PROGRAM_TARGETS := $(patsubst %.c,$(PROGRAMS_OUT)/%.wasm,$(WASI_PROGRAM_SOURCES) $(KERNEL_SOURCES))
 
+# Programs that must import the older WASI module and nothing else do without the C library.
+NO_LIBC = spec_tests/wasi/programs/unstable spec_tests/wasi/programs/unstable_layouts
+$(NO_LIBC:%=$(PROGRAMS_OUT)/%.wasm): WASI_CFLAGS += -nostdlib -ffreestanding -fno-builtin
+
 .PHONY: programs programs-check programs-compiler
 
 programs: $(PROGRAM_TARGETS)
