@@ -6,11 +6,13 @@ The wording of traps, link errors and decode errors is the official suite's, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "DecodeError",
+    "EngineUnavailable",
     "Exit",
     "FrameInfo",
     "FuelExhausted",
@@ -27,6 +29,10 @@ __all__ = [
 
 class WattestError(Exception):
     """Base of all errors that wattest raises on purpose."""
+
+
+class EngineUnavailable(WattestError):
+    """The engine that was asked for is not part of this build."""
 
 
 class ModuleError(WattestError):
@@ -217,7 +223,38 @@ class LimitExceeded(WattestError):
 
 
 class FuelExhausted(LimitExceeded):
-    """The next segment costs more fuel than is left; the run stopped before it."""
+    """The next segment costs more fuel than is left; the run stopped before it.
+
+    Attributes:
+        machine: the engine's state of the stopped run, or None.
+    """
 
     def __init__(self, allowed: int | None = None, backtrace: Sequence[FrameInfo] = ()) -> None:
         super().__init__("fuel", allowed, backtrace)
+        self.machine: Any = None
+        self._go_on: Callable[[int], Any] | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `resume` can let the run go on: not when it stopped inside a host function
+        that had called the guest again, nor during instantiation, nor when it has gone on."""
+        return self._go_on is not None
+
+    def resume(self, extra_fuel: int) -> Any:
+        """Raise the store's fuel limit by ``extra_fuel`` units and let the run go on.
+
+        Returns:
+            What the call that ran out of fuel would have returned.
+
+        Raises:
+            ValueError: ``extra_fuel`` is negative.
+            RuntimeError: the run cannot go on (see `resumable`).
+            FuelExhausted: out of fuel again; go on with that one.
+            Exception: whatever the call raises.
+        """
+        if extra_fuel < 0:
+            raise ValueError(f"fuel cannot be taken away: {extra_fuel}")
+        if self._go_on is None:
+            raise RuntimeError("this run cannot go on")
+        go_on, self._go_on = self._go_on, None
+        return go_on(extra_fuel)

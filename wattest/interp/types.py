@@ -73,6 +73,10 @@ class _Named:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> str:
+        # Pickled by the name it has in this module, so that identity survives.
+        return self.name.upper()
+
 
 class NumType(_Named):
     """A number type (spec 2.3.1): i32, i64, f32 or f64."""
