@@ -16,9 +16,12 @@ __all__ = [
     "Exit",
     "FrameInfo",
     "FuelExhausted",
+    "InputError",
+    "JobError",
     "LimitExceeded",
     "LinkError",
     "ModuleError",
+    "OutputError",
     "StackExhausted",
     "Trap",
     "TrapKind",
@@ -258,3 +261,15 @@ class FuelExhausted(LimitExceeded):
             raise RuntimeError("this run cannot go on")
         go_on, self._go_on = self._go_on, None
         return go_on(extra_fuel)
+
+
+class JobError(WattestError):
+    """A job cannot be run as it is described: a wrong name, path, value or combination."""
+
+
+class InputError(JobError):
+    """A program, module, input or standard input of a job is missing or cannot be read."""
+
+
+class OutputError(JobError):
+    """A job's results cannot be written where they were asked for."""

@@ -1,0 +1,27 @@
+"""Receipts and traces: what a run did, so that it can be proved later."""
+
+from wattest.audit.canonical import canonical_json, number
+from wattest.audit.cid import cid_v1_raw
+from wattest.audit.receipt import (
+    PREDICATE_TYPE,
+    RECEIPT_VERSION,
+    STATEMENT_TYPE,
+    Receipt,
+    ReceiptError,
+    make_receipt,
+)
+from wattest.audit.trace import ExternalLog, Trace
+
+__all__ = [
+    "PREDICATE_TYPE",
+    "RECEIPT_VERSION",
+    "STATEMENT_TYPE",
+    "ExternalLog",
+    "Receipt",
+    "ReceiptError",
+    "Trace",
+    "canonical_json",
+    "cid_v1_raw",
+    "make_receipt",
+    "number",
+]

@@ -1,0 +1,30 @@
+"""Canonical JSON (RFC 8785), and numbers that survive it."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import rfc8785
+
+__all__ = ["LARGEST_INTEGER", "canonical_json", "number"]
+
+LARGEST_INTEGER = 2**53 - 1
+"""Largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """The canonical form of a JSON value, as UTF-8 (RFC 8785).
+
+    Args:
+        value: dicts with str keys, lists, str, int, finite float, bool and None.
+
+    Raises:
+        ValueError: something that JSON cannot hold: an integer beyond `LARGEST_INTEGER`, a NaN,
+            an unpaired surrogate, a value of another type.
+    """
+    return rfc8785.dumps(value)
+
+
+def number(value: int) -> Union[int, str]:
+    """An integer as a JSON number where that is exact, else as its decimal digits."""
+    return value if -LARGEST_INTEGER <= value <= LARGEST_INTEGER else str(value)

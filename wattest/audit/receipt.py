@@ -1,0 +1,157 @@
+"""Receipts, version 1: an in-toto Statement that says what a run was and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union
+
+from wattest.audit.canonical import canonical_json
+from wattest.audit.records import Claim, Environment
+from wattest.errors import WattestError
+
+__all__ = [
+    "PREDICATE_TYPE",
+    "RECEIPT_VERSION",
+    "STATEMENT_TYPE",
+    "Receipt",
+    "ReceiptError",
+    "make_receipt",
+]
+
+RECEIPT_VERSION = 1
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://wattest.dev/receipt/v1"
+
+_LARGEST = 64 * 1024 * 1024
+
+
+class ReceiptError(WattestError):
+    """A file is not a receipt of a version that this release reads."""
+
+
+class Receipt:
+    """A receipt.
+
+    Args:
+        statement: the in-toto Statement as JSON values.
+
+    Raises:
+        ReceiptError: it is not a Statement with a wattest receipt of version 1.
+
+    Attributes:
+        statement: as given.
+    """
+
+    def __init__(self, statement: Mapping[str, Any]) -> None:
+        if not isinstance(statement, Mapping) or statement.get("_type") != STATEMENT_TYPE:
+            raise ReceiptError(f"not an in-toto Statement (its _type is not {STATEMENT_TYPE})")
+        if statement.get("predicateType") != PREDICATE_TYPE:
+            raise ReceiptError(
+                f"not a wattest receipt of version {RECEIPT_VERSION} "
+                f"(its predicateType is not {PREDICATE_TYPE})"
+            )
+        predicate = statement.get("predicate")
+        if not isinstance(predicate, Mapping):
+            raise ReceiptError("the receipt has no predicate")
+        for part in ("claim", "environment"):
+            if not isinstance(predicate.get(part), Mapping):
+                raise ReceiptError(f"the receipt has no {part}")
+        if predicate["claim"].get("version") != RECEIPT_VERSION:
+            raise ReceiptError(f"the claim is not of version {RECEIPT_VERSION}")
+        self.statement = statement
+
+    @property
+    def claim(self) -> Mapping[str, Any]:
+        """All that must be equal whenever the same run is repeated."""
+        claim: Mapping[str, Any] = self.statement["predicate"]["claim"]
+        return claim
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """What may differ."""
+        environment: Mapping[str, Any] = self.statement["predicate"]["environment"]
+        return environment
+
+    @property
+    def id(self) -> str:
+        """``sha256:`` and the sha256, in hexadecimal, of the claim's canonical JSON."""
+        try:
+            canonical = canonical_json(self.claim)
+        except (ValueError, RecursionError) as error:
+            raise ReceiptError(f"the claim has no canonical JSON: {error}") from error
+        return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+
+    def to_json(self) -> str:
+        """The statement as indented JSON text that ends in a newline."""
+        return json.dumps(self.statement, indent=2, ensure_ascii=False) + "\n"
+
+    def save(self, path: Union[str, os.PathLike[str]]) -> None:
+        """Write the receipt so that the file is there whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        target = Path(path)
+        text = self.to_json().encode("utf-8")
+        if target.exists() and not target.is_file():  # /dev/stderr, a FIFO: nothing to replace
+            target.write_bytes(text)
+            return
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(text)
+            # mkstemp makes it private; a receipt is as public as any file that a user writes.
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path: Union[str, os.PathLike[str]]) -> Receipt:
+        """Read a receipt.
+
+        Raises:
+            OSError: the file cannot be read.
+            ReceiptError: it is not a receipt, or its stored id is not that of its claim.
+        """
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise ReceiptError(f"larger than {_LARGEST} bytes")
+        try:
+            statement = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ReceiptError(f"not JSON: {error}") from error
+        receipt = cls(statement)
+        if statement["predicate"].get("id") != receipt.id:
+            raise ReceiptError("the receipt's id is not that of its claim")
+        return receipt
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.id}>"
+
+
+def make_receipt(claim: Claim, environment: Environment) -> Receipt:
+    """Write a claim and its environment as a Statement whose subjects are the outputs."""
+    result = claim.result
+    contents = [("stdout", result.stdout), ("stderr", result.stderr)]
+    contents += [(entry.path, entry.content) for entry in result.outputs if entry.content]
+    statement: dict[str, Any] = {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": name, "digest": {"sha256": content.sha256}} for name, content in contents
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {"claim": claim.to_json(), "environment": environment.to_json()},
+    }
+    receipt = Receipt(statement)
+    statement["predicate"]["id"] = receipt.id
+    return receipt
