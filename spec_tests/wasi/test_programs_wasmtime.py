@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import manifest
 import pytest
 import wasmtime
-
-import manifest
 
 RUNS = manifest.load()
 # wasmtime says some traps in other words than the official suite.
