@@ -33,6 +33,7 @@ from wattest.interp.types import (
     MemType,
     RefType,
     SizeLimits,
+    StorageType,
     StructType,
     TableType,
     TagType,
@@ -52,6 +53,7 @@ __all__ = [
     "match_memtype",
     "match_reftype",
     "match_resulttype",
+    "match_storagetype",
     "match_tabletype",
     "match_tagtype",
     "match_valtype",
@@ -134,14 +136,15 @@ def match_fieldtype(sub: FieldType, sup: FieldType) -> bool:
     """``sub <= sup`` (spec 3.3.9): covariant when immutable, else equal."""
     if sub.mutable != sup.mutable:
         return False
-    forward = _match_storage(sub, sup)
-    return forward and (not sub.mutable or _match_storage(sup, sub))
+    forward = match_storagetype(sub.storage, sup.storage)
+    return forward and (not sub.mutable or match_storagetype(sup.storage, sub.storage))
 
 
-def _match_storage(sub: FieldType, sup: FieldType) -> bool:
-    if isinstance(sub.storage, RefType) and isinstance(sup.storage, RefType):
-        return match_reftype(sub.storage, sup.storage)
-    return sub.storage is sup.storage
+def match_storagetype(sub: StorageType, sup: StorageType) -> bool:
+    """``sub <= sup`` (spec 3.3.9): packed types match only themselves."""
+    if isinstance(sub, RefType) and isinstance(sup, RefType):
+        return match_reftype(sub, sup)
+    return sub is sup
 
 
 def match_comptype(sub: CompType, sup: CompType) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "Export",
     "Expr",
     "Func",
+    "FuncFacts",
     "Global",
     "Import",
     "ImportDesc",
@@ -137,6 +138,24 @@ class Func:
     type: int
     code: Code
     offset: int
+
+
+class FuncFacts(NamedTuple):
+    """What validation finds out about a function and execution needs, in operand slots.
+
+    Attributes:
+        locals: slots of its parameters and locals.
+        height: the greatest height that the validation algorithm's value stack has, in
+            unreachable code too.
+    """
+
+    locals: int
+    height: int
+
+    @property
+    def slots(self) -> int:
+        """What a frame of the function takes of `wattest.engine.Limits.slots`."""
+        return self.locals + self.height
 
 
 @dataclass(frozen=True)
@@ -259,6 +278,7 @@ class Module:
         customs: custom sections, in order.
         names: the name section; empty where there is none.
         types: the defined types by type index; set by the validator.
+        facts: of each function defined in the module, in order; set by the validator.
         func_types: type index of each function, imports first; set by the decoder.
     """
 
@@ -282,6 +302,7 @@ class Module:
     customs: tuple[CustomSection, ...] = ()
     names: Names = field(default_factory=Names)
     types: tuple[DefType, ...] | None = None
+    facts: tuple[FuncFacts, ...] | None = None
     func_types: tuple[int, ...] = ()
 
     def imported(self, kind: type) -> list[Import]:

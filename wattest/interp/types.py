@@ -141,7 +141,9 @@ class RefType:
             if short is not None:
                 return short
         null = "null " if self.nullable else ""
-        return f"(ref {null}{self.heap!r})"
+        # A defined type is named by its kind only: spelled out, it could be endless.
+        heap = self.heap.kind if isinstance(self.heap, DefType) else repr(self.heap)
+        return f"(ref {null}{heap})"
 
 
 _SHORT_NAMES = {
@@ -254,9 +256,15 @@ class DefType:
                 return heap
         return None
 
+    @property
+    def kind(self) -> str:
+        """``"<func>"``, ``"<struct>"`` or ``"<array>"``."""
+        if isinstance(self.comp, FuncType):
+            return "<func>"
+        return "<struct>" if isinstance(self.comp, StructType) else "<array>"
+
     def __repr__(self) -> str:
-        text = repr(self.comp) if isinstance(self.comp, FuncType) else type(self.comp).__name__
-        return f"<{text}>"
+        return f"<{self.comp!r}>"
 
 
 class _Group:

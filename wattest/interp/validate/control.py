@@ -1,0 +1,267 @@
+"""Control instructions (spec 3.4.1)."""
+
+from __future__ import annotations
+
+from wattest.interp.matching import diff_reftype, match_reftype, match_valtype
+from wattest.interp.module import BlockType, Catch
+from wattest.interp.types import EXN, EXNREF, FUNCREF, RefType, ValType
+from wattest.interp.validate.checker import Checker, arity, show
+from wattest.interp.validate.context import Invalid, Signature
+
+_THROWN = RefType(False, EXN)
+
+
+def nop(c: Checker, imm: None) -> None:
+    """3.4.1.1"""
+
+
+def unreachable(c: Checker, imm: None) -> None:
+    """3.4.1.2"""
+    c.unreachable()
+
+
+def block(c: Checker, blocktype: BlockType) -> None:
+    """3.4.1.3"""
+    params, results = c.context.blocktype(blocktype)
+    c.pop_many(params)
+    c.push_frame("block", params, results)
+
+
+def loop(c: Checker, blocktype: BlockType) -> None:
+    """3.4.1.4"""
+    params, results = c.context.blocktype(blocktype)
+    c.pop_many(params)
+    c.push_frame("loop", params, results)
+
+
+def if_(c: Checker, blocktype: BlockType) -> None:
+    """3.4.1.5"""
+    params, results = c.context.blocktype(blocktype)
+    c.pop_i32()
+    c.pop_many(params)
+    c.push_frame("if", params, results)
+
+
+def else_(c: Checker, imm: None) -> None:
+    """3.4.1.5"""
+    frame = c.pop_frame()
+    c.push_frame("else", frame.start, frame.end)
+
+
+def end(c: Checker, imm: None) -> None:
+    """3.4.1.3-3.4.1.6, 3.4.12"""
+    frame = c.pop_frame()
+    if frame.opcode == "if" and frame.start != frame.end:
+        # A missing else-branch is an empty one: its operands are the results.
+        c.push_frame("else", frame.start, frame.end)
+        c.pop_frame()
+    if frame.end:
+        c.push_many(frame.end)
+
+
+def try_table(c: Checker, imm: tuple[BlockType, tuple[Catch, ...]]) -> None:
+    """3.4.1.6"""
+    blocktype, catches = imm
+    params, results = c.context.blocktype(blocktype)
+    c.pop_many(params)
+    for catch in catches:
+        _catch(c, catch)
+    c.push_frame("try_table", params, results)
+
+
+def _catch(c: Checker, catch: Catch) -> None:
+    """3.4.1.7: what a clause hands over must fit the label's types."""
+    tag, ref, index = catch
+    types: tuple[ValType, ...] = () if tag is None else c.context.tag(tag)[0]
+    if ref:
+        types = (*types, _THROWN)
+    label = c.label(index)
+    if len(types) != len(label) or not all(map(match_valtype, types, label)):
+        raise Invalid(
+            f"type mismatch: label requires {show(label)} but catch handler has {show(types)}"
+        )
+
+
+def br(c: Checker, index: int) -> None:
+    """3.4.1.8"""
+    c.pop_many(c.label(index))
+    c.unreachable()
+
+
+def br_if(c: Checker, index: int) -> None:
+    """3.4.1.9"""
+    c.pop_i32()
+    types = c.label(index)
+    if types:
+        c.pop_many(types)
+        c.push_many(types)
+
+
+def br_table(c: Checker, imm: tuple[tuple[int, ...], int]) -> None:
+    """3.4.1.10"""
+    indices, default = imm
+    c.pop_i32()
+    types = c.label(default)
+    count = arity(types)
+    checked = {id(types)}
+    # Each distinct list of types is checked once: a table may have a million entries.
+    for index in dict.fromkeys(indices):
+        label = c.label(index)
+        if id(label) in checked:
+            continue
+        checked.add(id(label))
+        if arity(label) != count:
+            raise Invalid(
+                f"type mismatch: label {index} has {show(label)} but label {default} has "
+                f"{show(types)}"
+            )
+        here = c.check_top(label)
+        # The appendix pops and pushes them, which adds height where operands are unknown.
+        c.reach(len(c.stack) - here + len(label))
+    c.pop_many(types)
+    c.unreachable()
+
+
+def br_on_null(c: Checker, index: int) -> None:
+    """3.4.1.11"""
+    operand = c.pop_reference()
+    types = c.label(index)
+    c.pop_many(types)
+    c.push_many(types)
+    c.push(c.context.reference(False, operand.heap))
+
+
+def br_on_non_null(c: Checker, index: int) -> None:
+    """3.4.1.12"""
+    types = c.label(index)
+    last = types[-1] if types else None
+    if not isinstance(last, RefType):
+        raise Invalid(
+            f"type mismatch: instruction requires reference type but label has {show(types)}"
+        )
+    c.pop(c.context.reference(True, last.heap))
+    c.pop_many(types[:-1])
+    c.push_many(types[:-1])
+
+
+def _cast(
+    c: Checker, imm: tuple[int, RefType, RefType]
+) -> tuple[RefType, RefType, tuple[ValType, ...]]:
+    index, before, after = imm
+    source, target = c.context.reftype(before), c.context.reftype(after)
+    types = c.label(index)
+    if not match_reftype(target, source):
+        raise Invalid(f"type mismatch on cast: type {target!r} does not match {source!r}")
+    return source, target, types
+
+
+def _branch_on_cast(
+    c: Checker, source: RefType, taken: RefType, rest: RefType, types: tuple[ValType, ...]
+) -> None:
+    if not types or not match_valtype(taken, types[-1]):
+        raise Invalid(
+            f"type mismatch: instruction requires type {taken!r} but label has {show(types)}"
+        )
+    c.pop(source)
+    c.pop_many(types[:-1])
+    c.push_many(types[:-1])
+    c.push(c.context.interned(rest))
+
+
+def br_on_cast(c: Checker, imm: tuple[int, RefType, RefType]) -> None:
+    """3.4.1.13"""
+    source, target, types = _cast(c, imm)
+    _branch_on_cast(c, source, target, diff_reftype(source, target), types)
+
+
+def br_on_cast_fail(c: Checker, imm: tuple[int, RefType, RefType]) -> None:
+    """3.4.1.14"""
+    source, target, types = _cast(c, imm)
+    _branch_on_cast(c, source, diff_reftype(source, target), target, types)
+
+
+def return_(c: Checker, imm: None) -> None:
+    """3.4.1.15"""
+    c.pop_many(c.results)
+    c.unreachable()
+
+
+def call(c: Checker, index: int) -> None:
+    """3.4.1.16"""
+    context = c.context
+    params, results = context.signature(context.func(index))
+    c.pop_many(params)
+    if results:
+        c.push_many(results)
+
+
+def call_ref(c: Checker, index: int) -> None:
+    """3.4.1.17"""
+    params, results = c.context.functype(index)
+    c.pop(c.context.reference(True, c.context.deftype(index)))
+    c.pop_many(params)
+    c.push_many(results)
+
+
+def _indirect(c: Checker, imm: tuple[int, int]) -> Signature:
+    index, table = imm
+    tabletype = c.context.table(table)
+    signature = c.context.functype(index)
+    if tabletype.elem is not FUNCREF and not match_reftype(tabletype.elem, FUNCREF):
+        raise Invalid(
+            "type mismatch: instruction requires table of function type but table has element "
+            f"type {tabletype.elem!r}"
+        )
+    c.pop(tabletype.address)
+    c.pop_many(signature[0])
+    return signature
+
+
+def call_indirect(c: Checker, imm: tuple[int, int]) -> None:
+    """3.4.1.18"""
+    _, results = _indirect(c, imm)
+    c.push_many(results)
+
+
+def _tail(c: Checker, results: tuple[ValType, ...]) -> None:
+    """A tail call's results are the function's."""
+    if len(results) != len(c.results) or not all(map(match_valtype, results, c.results)):
+        raise Invalid(
+            f"type mismatch: current function requires result type {show(c.results)} but callee "
+            f"returns {show(results)}"
+        )
+    c.unreachable()
+
+
+def return_call(c: Checker, index: int) -> None:
+    """3.4.1.19"""
+    params, results = c.context.signature(c.context.func(index))
+    c.pop_many(params)
+    _tail(c, results)
+
+
+def return_call_ref(c: Checker, index: int) -> None:
+    """3.4.1.20"""
+    params, results = c.context.functype(index)
+    c.pop(c.context.reference(True, c.context.deftype(index)))
+    c.pop_many(params)
+    _tail(c, results)
+
+
+def return_call_indirect(c: Checker, imm: tuple[int, int]) -> None:
+    """3.4.1.21"""
+    _, results = _indirect(c, imm)
+    _tail(c, results)
+
+
+def throw(c: Checker, index: int) -> None:
+    """3.4.1.22"""
+    params, _ = c.context.tag(index)
+    c.pop_many(params)
+    c.unreachable()
+
+
+def throw_ref(c: Checker, imm: None) -> None:
+    """3.4.1.23"""
+    c.pop(EXNREF)
+    c.unreachable()

@@ -1,0 +1,318 @@
+"""Validation of a whole module (spec 3.5)."""
+
+from __future__ import annotations
+
+from wattest.errors import ValidationError
+from wattest.interp.decode import decode_body
+from wattest.interp.features import SUPPORTED
+from wattest.interp.matching import match_reftype
+from wattest.interp.module import Elem, Export, Expr, FuncFacts, Module, TypeUse
+from wattest.interp.types import GlobalType, MemType, RefType, TableType, TagType
+from wattest.interp.validate.body import BodyValidator
+from wattest.interp.validate.context import Context, Invalid
+from wattest.interp.validate.deftypes import add_rectype, globaltype, memtype, tabletype, tagtype
+
+__all__ = ["function_facts", "validate_module"]
+
+
+def validate_module(module: Module, *, features: frozenset[str] = SUPPORTED) -> None:
+    """Check a decoded module against the typing rules (spec 3.5.14).
+
+    Sets ``module.types`` and ``module.facts``. A malformed function body is reported before
+    anything that is merely invalid.
+
+    Args:
+        module: as `wattest.interp.decode.decode_module` gives it.
+        features: names (`wattest.interp.features`) of what the module may use.
+
+    Raises:
+        DecodeError: a function body is malformed.
+        ValidationError: a rule is broken, an implementation limit exceeded, or a feature
+            needed that is not in ``features`` ("unsupported feature: NAME: ...").
+    """
+    _ModuleValidator(module, features).run()
+
+
+def function_facts(module: Module, index: int) -> FuncFacts:
+    """What validation found out about a function defined in a validated module.
+
+    Args:
+        module: a module that `validate_module` has accepted.
+        index: function index, imports counted.
+
+    Raises:
+        IndexError: the module defines no such function.
+        ValueError: the module has not been validated.
+    """
+    if module.facts is None:
+        raise ValueError("the module has not been validated")
+    position = index - module.imported_func_count
+    if position < 0:
+        raise IndexError(index)
+    return module.facts[position]
+
+
+class _ModuleValidator:
+    """One run over a module; ``_section`` and ``_offset`` say where it is."""
+
+    def __init__(self, module: Module, features: frozenset[str]) -> None:
+        self._module = module
+        self._context = Context(features)
+        self._section: str | None = None
+        self._offset: int | None = None
+        self._imported_globals: list[GlobalType] = []
+
+    def run(self) -> None:
+        error: ValidationError | None = None
+        facts: list[FuncFacts] = []
+        try:
+            self._before_code()
+        except Invalid as problem:
+            error = self._located(problem)
+        except ValidationError as problem:
+            error = problem
+        bodies = BodyValidator(self._context)
+        first = self._module.imported_func_count
+        for index, func in enumerate(self._module.funcs, first):
+            # Even after an error the other bodies are decoded: malformed comes before invalid.
+            body = decode_body(self._module, func.code)
+            if error is not None:
+                continue
+            self._at("code", func.code.start)
+            try:
+                facts.append(bodies.function(func.type, func.code, body))
+            except Invalid as problem:
+                error = self._located(problem)
+                error.function = index
+            except ValidationError as problem:
+                error = problem
+                error.function = index
+        if error is None:
+            try:
+                self._after_code()
+            except Invalid as problem:
+                error = self._located(problem)
+        if error is not None:
+            raise error
+        self._module.types = tuple(self._context.types)
+        self._module.facts = tuple(facts)
+
+    # Places.
+
+    def _at(self, section: str, offset: int | None = None) -> None:
+        """What is checked next; without an offset, the section's own."""
+        self._section = section
+        self._offset = offset
+        if offset is None:
+            for found in self._module.sections:
+                if found.id and found.name == section:
+                    self._offset = found.start
+
+    def _located(self, problem: Invalid) -> ValidationError:
+        return ValidationError(str(problem), offset=self._offset, section=self._section)
+
+    # Sections.
+
+    def _before_code(self) -> None:
+        module, context = self._module, self._context
+        self._types()
+        self._imports()
+        self._functions()
+        self._at("tag")
+        for tag in module.tags:
+            self._add_tag(tag)
+        self._at("memory")
+        for memory in module.mems:
+            self._add_memory(memory)
+        context.refs = _declared_functions(module)
+        # Tables and globals see all functions, but no global that comes later (spec 3.5.14).
+        self._tables()
+        self._globals()
+        self._datas()
+        self._elems()
+
+    def _after_code(self) -> None:
+        self._start()
+        self._exports()
+
+    def _types(self) -> None:
+        module = self._module
+        self._at("type")
+        for rectype in module.rectypes:
+            for offset in add_rectype(self._context, rectype, module.type_offsets):
+                self._offset = offset
+
+    def _imports(self) -> None:
+        context = self._context
+        self._at("import")
+        context.bound("imports", len(self._module.imports))
+        for item in self._module.imports:
+            self._at("import", item.offset)
+            desc = item.desc
+            if isinstance(desc, TypeUse):
+                self._add_function(desc.index)
+            elif isinstance(desc, TableType):
+                self._add_table(desc)
+            elif isinstance(desc, MemType):
+                self._add_memory(desc)
+            elif isinstance(desc, GlobalType):
+                self._add_global(globaltype(context, desc))
+            else:
+                self._add_tag(desc)
+        context.imported_globals = len(context.globals)
+
+    def _add_function(self, type_index: int) -> None:
+        context = self._context
+        context.functype(type_index)
+        context.funcs.append(context.types[type_index])
+
+    def _add_table(self, type_: TableType) -> None:
+        context = self._context
+        context.tables.append(tabletype(context, type_))
+        if len(context.tables) > 1:
+            context.need("reference_types", "multiple tables")
+        context.bound("tables", len(context.tables))
+
+    def _add_memory(self, type_: MemType) -> None:
+        context = self._context
+        context.addresses.append(memtype(context, type_).address)
+        if len(context.addresses) > 1:
+            context.need("multi_memory", "multiple memories")
+        context.bound("memories", len(context.addresses))
+
+    def _add_global(self, type_: GlobalType) -> None:
+        context = self._context
+        context.globals.append(type_)
+        context.bound("globals", len(context.globals))
+
+    def _add_tag(self, tag: TagType) -> None:
+        context = self._context
+        assert isinstance(tag.type, int)
+        tagtype(context, tag.type)
+        context.tags.append(context.types[tag.type])
+        context.bound("tags", len(context.tags))
+
+    def _functions(self) -> None:
+        self._at("function")
+        self._context.bound("functions", len(self._module.func_types))
+        for func in self._module.funcs:
+            self._at("function", func.offset)
+            self._add_function(func.type)
+
+    def _tables(self) -> None:
+        context = self._context
+        bodies = BodyValidator(context)
+        for table in self._module.tables:
+            self._at("table", table.offset)
+            self._add_table(table.type)
+            elem = context.tables[-1].elem
+            if table.init is not None:
+                context.need("function_references", "table with an initialiser")
+                bodies.constant(table.init, elem, "table")
+            elif not elem.nullable:
+                raise Invalid("type mismatch: table of non-null elements needs an initialiser")
+
+    def _globals(self) -> None:
+        context = self._context
+        bodies = BodyValidator(context)
+        for item in self._module.globals:
+            self._at("global", item.offset)
+            type_ = globaltype(context, item.type)
+            bodies.constant(item.init, type_.valtype, "global")
+            self._add_global(type_)
+
+    def _datas(self) -> None:
+        context = self._context
+        bodies = BodyValidator(context)
+        self._at("data")
+        context.bound("data segments", len(self._module.datas))
+        for data in self._module.datas:
+            self._at("data", data.offset)
+            if data.memory is None:
+                context.need("bulk_memory", "passive data segment")
+                continue
+            address = context.address(data.memory)
+            assert data.start is not None
+            bodies.constant(data.start, address, "data")
+        context.datas = len(self._module.datas)
+
+    def _elems(self) -> None:
+        context = self._context
+        bodies = BodyValidator(context)
+        self._at("element")
+        context.bound("element segments", len(self._module.elems))
+        for elem in self._module.elems:
+            self._at("element", elem.offset)
+            context.elems.append(self._elem(bodies, elem))
+
+    def _elem(self, bodies: BodyValidator, elem: Elem) -> RefType:
+        context = self._context
+        reftype = context.elemtype(elem.type)
+        for init in elem.init:
+            bodies.constant(init, reftype, "element")
+        if elem.mode == "passive":
+            context.need("bulk_memory", "passive element segment")
+        elif elem.mode == "declarative":
+            context.need("reference_types", "declarative element segment")
+        else:
+            assert elem.table is not None
+            assert elem.start is not None
+            table = context.table(elem.table)
+            if not match_reftype(reftype, table.elem):
+                raise Invalid(
+                    f"type mismatch: element segment's type {reftype!r} does not match table's "
+                    f"element type {table.elem!r}"
+                )
+            bodies.constant(elem.start, table.address, "element")
+        return reftype
+
+    def _start(self) -> None:
+        if self._module.start is None:
+            return
+        self._at("start", self._module.start_offset)
+        context = self._context
+        if context.signature(context.func(self._module.start)) != ((), ()):
+            raise Invalid("start function must not have parameters or results")
+
+    def _exports(self) -> None:
+        self._at("export")
+        self._context.bound("exports", len(self._module.exports))
+        names: set[str] = set()
+        for export in self._module.exports:
+            self._at("export", export.offset)
+            self._export(export)
+            if export.name in names:
+                raise Invalid(f'duplicate export name "{export.name}"')
+            names.add(export.name)
+
+    def _export(self, export: Export) -> None:
+        context = self._context
+        sizes = {
+            "func": ("function", len(context.funcs)),
+            "table": ("table", len(context.tables)),
+            "memory": ("memory", len(context.addresses)),
+            "global": ("global", len(context.globals)),
+            "tag": ("tag", len(context.tags)),
+        }
+        what, size = sizes[export.kind]
+        if export.index >= size:
+            raise Invalid(f"unknown {what} {export.index}")
+
+
+def _declared_functions(module: Module) -> frozenset[int]:
+    """Functions that the module names outside its bodies and start section (spec 3.5.14)."""
+    found = {export.index for export in module.exports if export.kind == "func"}
+
+    def scan(expr: Expr | None) -> None:
+        if expr is not None:
+            found.update(instr.imm for instr in expr if instr.op.name == "ref.func")
+
+    for table in module.tables:
+        scan(table.init)
+    for item in module.globals:
+        scan(item.init)
+    for elem in module.elems:
+        scan(elem.start)
+        for init in elem.init:
+            scan(init)
+    return frozenset(found)
