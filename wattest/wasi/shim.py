@@ -1,0 +1,359 @@
+"""The shim as users build it: what a run may see, and the host functions that show it.
+
+The functions are engine-neutral: each takes a `Caller` and integers, so any engine that can hand
+over guest memory and count fuel runs the same shim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Union
+
+from wattest.api import FuncType, HostFunc
+from wattest.engine import Limits
+from wattest.errors import Exit, LimitExceeded
+from wattest.wasi.abi import SNAPSHOTS, Errno, Function, Kind, Result, Snapshot, WasiError
+from wattest.wasi.guest import Caller
+from wattest.wasi.observe import ArgumentValue, HostCall, Observer, Recorder, ResultValue
+from wattest.wasi.preview1 import Call, Functions, State
+from wattest.wasi.sources import (
+    EPOCH_2000,
+    ClockSource,
+    RandomSource,
+    SeededRandom,
+    VirtualClock,
+)
+from wattest.wasi.streams import InputStream, OutputStream, Sink
+from wattest.wasi.vfs.mounts import Mount, MountTable
+from wattest.wasi.vfs.node import Budget, Context
+from wattest.wasi.vfs.walk import MAX_PATH, check_path
+
+__all__ = ["HostFunction", "Wasi", "WasiConfig"]
+
+Environment = Union[Mapping[str, str], Sequence[tuple[str, str]]]
+
+
+def _no_check() -> None:
+    pass
+
+
+@dataclass
+class WasiConfig:
+    """Everything that a run may see. By default that is nothing, and all of it deterministic.
+
+    Attributes:
+        args: argument strings, the program's name first.
+        env: environment variables, in this order.
+        stdin: bytes, a binary stream that is read as the guest asks, or None for none at all.
+        stdout, stderr: take the bytes as they are written: a callable, or anything with
+            ``write``; None drops them. What they raise ends the run.
+        mounts: what the guest sees of files; preopened in this order from descriptor 3.
+        clock: where time comes from.
+        random: where random bytes come from.
+        limits: ``open_files`` and ``bytes_written`` count here.
+        real_times: show host files' own times; otherwise every file shows 2000-01-01T00:00:00Z
+            until the run changes it, then the run's own time.
+        check: called wherever time passes in the shim (sleeps, waits, long transfers); may raise
+            to end the run.
+        recorder: is told of every value that comes from outside.
+    """
+
+    args: Sequence[str] = ()
+    env: Environment = ()
+    stdin: bytes | BinaryIO | None = None
+    stdout: Sink = None
+    stderr: Sink = None
+    mounts: Sequence[Mount] = ()
+    clock: ClockSource = field(default_factory=VirtualClock)
+    random: RandomSource = field(default_factory=SeededRandom)
+    limits: Limits = field(default_factory=Limits)
+    real_times: bool = False
+    check: Callable[[], None] = _no_check
+    recorder: Recorder | None = None
+
+
+@dataclass(frozen=True)
+class HostFunction:
+    """One function for an engine to import.
+
+    Attributes:
+        module: import module name.
+        name: import field name.
+        params: Wasm parameter types, each ``"i32"`` or ``"i64"``.
+        results: Wasm result types: ``("i32",)``, or nothing for ``proc_exit``.
+        function: called with the `Caller` and one int for each parameter (signed or unsigned,
+            both are understood); returns the errno, or None. It raises `wattest.errors.Exit`
+            and `wattest.errors.LimitExceeded`, and what the embedder's own callables raise.
+    """
+
+    module: str
+    name: str
+    params: tuple[str, ...]
+    results: tuple[str, ...]
+    function: Callable[..., int | None]
+
+
+_MASK32 = 0xFFFFFFFF
+_MASK64 = 0xFFFFFFFFFFFFFFFF
+
+_Handler = Callable[..., tuple[int, ...]]
+
+
+class _Binding:
+    """One WASI function bound to one run: decodes, calls, stores results, tells the observer."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        function: Function,
+        handler: _Handler,
+        state: State,
+        observer: Observer | None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.function = function
+        self.handler = handler
+        self.state = state
+        self.observer = observer
+        self.names = tuple(parameter.name for parameter in function.parameters)
+        self.kinds = tuple(parameter.kind for parameter in function.parameters)
+        self.results = function.results
+        self.words = sum(len(kind.wasm) for kind in self.kinds)
+
+    def __call__(self, caller: Caller, *raw: int) -> int | None:
+        call = Call(caller, self.snapshot)
+        self.state.fuel = call.fuel
+        shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
+        errno: int = Errno.SUCCESS
+        values: tuple[int, ...] = ()
+        try:
+            values = self._run(call, raw, shown)
+        except WasiError as error:
+            errno = error.errno
+        except (Exit, LimitExceeded):
+            self._tell(call, shown, None, ())
+            raise
+        self._tell(call, shown, errno, values)
+        return int(errno)
+
+    def _run(
+        self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
+    ) -> tuple[int, ...]:
+        arguments, failure = self._decode(call, raw, shown)
+        if failure is not None:
+            raise failure
+        # Results that can't be stored fail the call before it has any effect.
+        pointers = [address & _MASK32 for address in raw[self.words :]]
+        for pointer, result in zip(pointers, self.results):
+            call.check(pointer, result.layout.size)
+        values = self.handler(call, *arguments)
+        start = 0
+        for pointer, result in zip(pointers, self.results):
+            end = start + (len(result.layout.fields) or 1)
+            call.write(pointer, result.layout.packing.pack(*values[start:end]))
+            start = end
+        return values
+
+    def _decode(
+        self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
+    ) -> tuple[list[Any], WasiError | None]:
+        """Arguments for the handler; all of them are decoded for the trace, even when one fails,
+        and the first failure is the call's."""
+        arguments: list[Any] = []
+        failure: WasiError | None = None
+        place = 0
+        for name, kind in zip(self.names, self.kinds):
+            first = raw[place]
+            second = raw[place + 1] if len(kind.wasm) == 2 else 0
+            place += len(kind.wasm)
+            seen: ArgumentValue = None
+            try:
+                if kind.name == "string":
+                    text = _read_path(call, first & _MASK32, second & _MASK32)
+                    seen = text.decode("utf-8", "backslashreplace")
+                    check_path(text)
+                    arguments.append(text)
+                elif len(kind.wasm) == 2:
+                    buffers = call.buffers(first & _MASK32, second & _MASK32)
+                    seen = buffers
+                    arguments.append(buffers)
+                else:
+                    value = _scalar(kind, first)
+                    seen = value
+                    arguments.append(self._checked(kind, value))
+            except WasiError as error:
+                failure = failure or error
+            if shown is not None:
+                shown[name] = seen
+        return arguments, failure
+
+    def _checked(self, kind: Kind, value: int) -> int:
+        if kind.allowed is not None and value & ~kind.allowed:
+            raise WasiError(Errno.INVAL)
+        if kind.count is not None and value >= kind.count:
+            raise WasiError(Errno.INVAL)
+        if kind.name == "rights":
+            return value & self.snapshot.rights
+        return value
+
+    def _tell(
+        self,
+        call: Call,
+        shown: dict[str, ArgumentValue] | None,
+        errno: int | None,
+        values: tuple[int, ...],
+    ) -> None:
+        if self.observer is None or shown is None:
+            return
+        self.observer.on_call(
+            HostCall(
+                module=self.snapshot.module,
+                function=self.function.name,
+                arguments=shown,
+                errno=None if errno is None else int(errno),
+                results=_name_results(self.results, values) if values else {},
+                moved_in=call.moved_in,
+                moved_out=call.moved_out,
+                fuel=call.fuel,
+            )
+        )
+
+
+def _scalar(kind: Kind, raw: int) -> int:
+    if kind.wasm == ("i32",):
+        return raw & _MASK32
+    value = raw & _MASK64
+    return value - (1 << 64) if kind.signed and value >> 63 else value
+
+
+def _read_path(call: Call, address: int, length: int) -> bytes:
+    call.check(address, length)
+    if length > MAX_PATH:
+        raise WasiError(Errno.NAMETOOLONG)
+    return call.read(address, length)
+
+
+def _name_results(results: Sequence[Result], values: tuple[int, ...]) -> dict[str, ResultValue]:
+    named: dict[str, ResultValue] = {}
+    start = 0
+    for result in results:
+        fields = result.layout.fields
+        if fields:
+            named[result.name] = dict(zip(fields, values[start : start + len(fields)]))
+            start += len(fields)
+        else:
+            named[result.name] = values[start]
+            start += 1
+    return named
+
+
+def _string(text: str, what: str) -> bytes:
+    if "\0" in text:
+        raise ValueError(f"{what} {text!r} holds a NUL, which ends a string for the guest")
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _environment(env: Environment) -> list[bytes]:
+    pairs = env.items() if isinstance(env, Mapping) else env
+    strings = []
+    for name, value in pairs:
+        if not name or "=" in name:
+            raise ValueError(f"{name!r} can't be the name of an environment variable")
+        strings.append(
+            _string(name, "the variable name") + b"=" + _string(value, "the variable's value")
+        )
+    return strings
+
+
+class Wasi:
+    """One run's WASI world. Not to be shared between runs: it holds the open files.
+
+    Args:
+        config: what the run may see.
+        observer: is told of every call, or None.
+
+    Attributes:
+        config: the same.
+        bytes_written: bytes that the run has written so far, files and streams together.
+
+    Raises:
+        ValueError: an argument or variable holds a NUL, a variable's name is impossible, or a
+            mount's guest path is impossible or taken twice.
+        OSError: a mounted host path can't be opened.
+    """
+
+    def __init__(self, config: WasiConfig, observer: Observer | None = None) -> None:
+        self.config = config
+        self.observer = observer
+        args = [_string(arg, "the argument") for arg in config.args]
+        environ = _environment(config.env)
+        budget = Budget(config.limits.bytes_written)
+        recorder = config.recorder
+        record = None if recorder is None else recorder.on_external
+        context = Context(
+            budget, self._realtime, EPOCH_2000, real_times=config.real_times, record=record
+        )
+        self._mounts = MountTable(config.mounts, context)
+        streams = (
+            InputStream(config.stdin, EPOCH_2000, config.check, record),
+            OutputStream(1, config.stdout, EPOCH_2000),
+            OutputStream(2, config.stderr, EPOCH_2000),
+        )
+        self._state = State(
+            args=args,
+            environ=environ,
+            streams=streams,
+            preopens=self._mounts.preopens,
+            context=context,
+            clock=config.clock,
+            random=config.random,
+            limits=config.limits,
+            check=config.check,
+            recorder=recorder,
+        )
+        self._functions = Functions(self._state)
+
+    def _realtime(self) -> int:
+        return self._state.realtime()
+
+    @property
+    def bytes_written(self) -> int:
+        """See the class."""
+        return self._state.budget.written
+
+    def functions(self) -> Iterable[HostFunction]:
+        """Every function of every snapshot, bound to this run, in the witx's order."""
+        for snapshot in SNAPSHOTS:
+            for function in snapshot.functions.values():
+                handler = getattr(self._functions, function.name)
+                yield HostFunction(
+                    snapshot.module,
+                    function.name,
+                    function.wasm_params,
+                    function.wasm_results,
+                    _Binding(snapshot, function, handler, self._state, self.observer),
+                )
+
+    def imports(self) -> dict[str, dict[str, HostFunc]]:
+        """The functions as imports for `wattest.Instance`, by module and name."""
+        imports: dict[str, dict[str, HostFunc]] = {}
+        for function in self.functions():
+            imports.setdefault(function.module, {})[function.name] = HostFunc(
+                FuncType(function.params, function.results),
+                function.function,
+                with_caller=True,
+                name=function.name,
+            )
+        return imports
+
+    def close(self) -> None:
+        """Close every file that the guest left open, and the mounts. May be called twice."""
+        self._state.close()
+        self._mounts.close()
+
+    def __enter__(self) -> Wasi:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
