@@ -18,14 +18,11 @@ LOG_DAYS = 365
 READINGS_A_DAY = 8
 STATIONS = ("harbour", "lighthouse", "moor", "quarry")
 
-MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
+MONTHS = tuple(
+    "January February March April May June July August September October November December".split()
 )
 WINDS = ("a light", "a steady", "a fresh", "a raw", "hardly any", "a shifting", "a strong")
-QUARTERS = (
-    "north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"
-)
+QUARTERS = tuple("north north-east east south-east south south-west west north-west".split())
 SKIES = (
     "The sky was clear until noon",
     "Low cloud lay on the hill the whole morning",

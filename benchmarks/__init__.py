@@ -1,0 +1,1 @@
+"""Kernels, the engines they run on side by side, and the table of ratios (`make bench`)."""
