@@ -131,8 +131,7 @@ class Memory:
             import numpy
         except ImportError as error:
             raise ImportError(
-                "Memory.view needs NumPy (pip install numpy); "
-                "Memory.buffer, read and write do not"
+                "Memory.view needs NumPy (pip install numpy); Memory.buffer, read and write do not"
             ) from error
         kind = numpy.dtype(dtype).newbyteorder("<")
         if kind.hasobject or kind.itemsize == 0:

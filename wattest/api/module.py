@@ -21,6 +21,7 @@ from wattest.engine import Engine, Limits
 from wattest.errors import LimitExceeded, ValidationError
 from wattest.interp import module as _syntax
 from wattest.interp import types as _core
+from wattest.interp.decode import decode_module
 
 __all__ = ["CustomSection", "ExportType", "ImportType", "Module"]
 
@@ -89,15 +90,11 @@ class Module:
                 f"a module is made from bytes, not {type(binary).__name__}"
                 " (Module.from_file takes a path)"
             )
-        from wattest.interp.decode import decode_module
-
         self._syntax = decode_module(bytes(binary), limits=limits)
         self._validated = False
 
     @classmethod
-    def from_file(
-        cls, path: str | os.PathLike[str], *, limits: Limits | None = None
-    ) -> Module:
+    def from_file(cls, path: str | os.PathLike[str], *, limits: Limits | None = None) -> Module:
         """Read and decode a file in the binary format.
 
         Raises:
@@ -173,8 +170,7 @@ class Module:
         """The custom sections, in order."""
         binary = self._syntax.binary
         return tuple(
-            CustomSection(item.name, binary[item.start : item.end])
-            for item in self._syntax.customs
+            CustomSection(item.name, binary[item.start : item.end]) for item in self._syntax.customs
         )
 
     def _described_export(self, export: _syntax.Export) -> _syntax.ImportDesc:

@@ -1,0 +1,1 @@
+"""Tests against the specification: the official suite, other engines, WASI programs."""

@@ -1,0 +1,1 @@
+"""The official suite of WebAssembly, run from a checkout of its own repository."""

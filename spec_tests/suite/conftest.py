@@ -1,0 +1,61 @@
+"""The cache of converted scripts, and the table at the end of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def suite_cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that keeps converted scripts, from run to run where pytest has a cache."""
+    cache = getattr(request.config, "cache", None)
+    if cache is None:
+        return tmp_path_factory.mktemp("suite")
+    folder: Path = cache.mkdir("wattest-suite")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the suite came to: files and assertions, and why the rest is missing."""
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for status in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(status, ()):
+            for key, value in getattr(report, "user_properties", ()):
+                if key == "wattest suite":
+                    rows.append((status, value))
+    if not rows:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section("official WebAssembly suite")
+    write(f"{'':34}{'files':>7}{'passed':>9}{'failed':>9}{'n. a.':>9}{'missing':>9}")
+    groups = [("pass whole", [row for status, row in rows if status == "passed"])]
+    groups.append(("FAIL", [row for status, row in rows if status == "failed"]))
+    skipped = [row for status, row in rows if status == "skipped"]
+    groups += [
+        (f"need {feature}", [row for row in skipped if row["skip"] == feature])
+        for feature in sorted({row["skip"] for row in skipped})
+    ]
+    for title, group in [*groups, ("all", [row for _, row in rows])]:
+        if group:
+            write(_line(title, group))
+    reasons: Counter[str] = Counter()
+    for _, row in rows:
+        reasons.update(row["not applicable"])
+    for reason, count in sorted(reasons.items()):
+        write(f"not applicable: {count} assertions ({reason})")
+    write("missing: commands that need a feature which is not supported yet")
+
+
+def _line(title: str, rows: list[dict[str, Any]]) -> str:
+    numbers = (
+        len(rows),
+        sum(row["passed"] for row in rows),
+        sum(row["failed"] for row in rows),
+        sum(sum(row["not applicable"].values()) for row in rows),
+        sum(sum(row["blocked"].values()) for row in rows),
+    )
+    return f"{title:34}{numbers[0]:>7}" + "".join(f"{number:>9}" for number in numbers[1:])

@@ -1,0 +1,133 @@
+"""The official suite: one test for each script, on every engine, metered and not.
+
+A script passes only when everything in it that is applicable passes. A row of skips.toml excuses
+a script; it runs all the same, and a script that would pass in spite of its row fails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spec_tests.suite.reference import WattestAdapter
+from spec_tests.suite.runner import Outcome, run_script
+from spec_tests.suite.script import (
+    HOW_TO_GET,
+    ConversionError,
+    convert,
+    find_suite,
+    skips,
+    suite_files,
+)
+from wattest import available_engines
+
+SUITE = find_suite()
+FILES = suite_files(SUITE) if SUITE is not None else []
+SKIPS = skips()
+PLENTY = 1 << 60
+"""Units of fuel that no script uses up."""
+
+UNREADABLE = "unreadable by wasm-tools"
+OUTSIDE = ("proposals/", "legacy/", "custom/")
+"""Folders that are not part of WebAssembly 3.0."""
+
+
+@pytest.mark.skipif(SUITE is not None, reason="the suite is there")
+def test_suite_is_there() -> None:
+    pytest.skip(HOW_TO_GET)
+
+
+@pytest.mark.skipif(SUITE is None, reason=HOW_TO_GET)
+def test_every_row_names_a_script() -> None:
+    assert sorted(set(SKIPS) - set(FILES)) == []
+
+
+def run_on_all(name: str, cache: Path) -> Outcome:
+    """A script's outcome on all engines; what they must agree on is counted once."""
+    assert SUITE is not None
+    total = Outcome()
+    try:
+        commands, folder = convert(SUITE / f"{name}.wast", cache)
+    except ConversionError as error:
+        total.blocked[UNREADABLE] += 1
+        total.failed.append(f"{name}.wast: {error}")
+        return total
+    for engine in available_engines():
+        for fuel in (None, PLENTY):
+            adapter = WattestAdapter(engine, fuel)
+            outcome = run_script(adapter, commands, folder, name)
+            total.failed += [f"{adapter.name}: {line}" for line in outcome.failed]
+            total.blocked |= outcome.blocked
+            total.not_applicable |= outcome.not_applicable
+            total.passed = (total.passed & outcome.passed) if total.passed else outcome.passed
+    return total
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_script(
+    name: str, suite_cache: Path, record_property: Callable[[str, object], None]
+) -> None:
+    outcome = run_on_all(name, suite_cache)
+    feature, reason = SKIPS.get(name, (None, ""))
+    record_property(
+        "wattest suite",
+        {
+            "file": name,
+            "skip": feature,
+            "passed": sum(outcome.passed.values()),
+            "failed": len(outcome.failed),
+            "not applicable": dict(outcome.not_applicable),
+            "blocked": dict(outcome.blocked),
+        },
+    )
+    wrong = verdict(name, outcome, feature)
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+    if feature is not None:
+        pytest.skip(f"needs {feature}: {reason}")
+
+
+def verdict(name: str, outcome: Outcome, feature: str | None) -> list[str]:
+    """What is wrong with a script's outcome, given the feature that its row says is missing."""
+    if feature is None:
+        missing = [f"needs the feature {found}" for found in sorted(outcome.blocked)]
+        return missing + shorten(outcome.failed)
+    if not outcome.blocked and not outcome.failed:
+        return ["has a row in skips.toml, but passes: take the row away"]
+    if name.startswith(OUTSIDE):
+        return []
+    if feature not in outcome.blocked:
+        return [
+            f"its row names the feature {feature}, but what is missing is "
+            f"{', '.join(sorted(outcome.blocked)) or 'nothing'}",
+            *shorten(outcome.failed),
+        ]
+    return shorten(outcome.failed)
+
+
+def shorten(lines: list[str], most: int = 40) -> list[str]:
+    """The first lines, and how many there are."""
+    if len(lines) <= most:
+        return lines
+    return [*lines[:most], f"... and {len(lines) - most} more"]
+
+
+def test_verdict_refuses_a_row_for_a_script_that_passes() -> None:
+    passed = Outcome(passed=Counter({"assert_return": 3}))
+    assert verdict("i32", passed, None) == []
+    assert "take the row away" in verdict("i32", passed, "simd")[0]
+
+
+def test_verdict_refuses_a_row_that_names_another_feature() -> None:
+    blocked = Outcome(blocked=Counter({"gc": 1}))
+    assert verdict("i31", blocked, "gc") == []
+    assert "names the feature simd" in verdict("i31", blocked, "simd")[0]
+    assert verdict("i31", blocked, None) == ["needs the feature gc"]
+
+
+def test_verdict_does_not_let_a_row_hide_a_failure() -> None:
+    outcome = Outcome(failed=["i31.wast:1: wrong"], blocked=Counter({"gc": 1}))
+    assert verdict("i31", outcome, "gc") == ["i31.wast:1: wrong"]
