@@ -6,6 +6,7 @@ An instance's Python object is its address. Both engines work on these instances
 from __future__ import annotations
 
 import mmap
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Store:
         on_slice: called between slices of fuel, to look at clocks or show progress; whatever
             it raises ends the run.
         frames, slots: guest frames and operand slots in use by all nested calls together.
+        nesting: invocations in progress: a host function that calls the guest again adds one.
         host_calls: calls of host functions so far.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
@@ -68,6 +70,7 @@ class Store:
     on_slice: Callable[[], None] | None = None
     frames: int = 0
     slots: int = 0
+    nesting: int = 0
     host_calls: int = 0
     peak_pages: int = 0
     engine_state: Any = None
@@ -185,9 +188,25 @@ class MemInst:
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
         limit: most pages it may grow to.
+        u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
+            little-endian numbers. An index at or beyond the end raises IndexError. Growing
+            replaces them, so do not keep them.
     """
 
-    __slots__ = ("__weakref__", "data", "length", "limit", "type")
+    __slots__ = (
+        "__weakref__", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
+        "type", "u8", "u16", "u32", "u64",
+    )  # fmt: skip
+
+    u8: Any
+    i8: Any
+    u16: Any
+    i16: Any
+    u32: Any
+    i32: Any
+    u64: Any
+    f32: Any
+    f64: Any
 
     def __init__(self, memtype: MemType, limits: Limits) -> None:
         """Make a memory (spec 4.7.1, *allocmem*).
@@ -210,6 +229,12 @@ class MemInst:
             self.data = _reserve(max(bound * PAGE_SIZE, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
+        self._make_views()
+
+    def _make_views(self) -> None:
+        whole = memoryview(self.data)[: self.length]
+        for name, code in _VIEWS:
+            setattr(self, name, _number_view(whole, code))
 
     @property
     def pages(self) -> int:
@@ -224,10 +249,48 @@ class MemInst:
         self.length = pages * PAGE_SIZE
         limits = SizeLimits(pages, self.type.limits.maximum)
         self.type = MemType(limits, self.type.address, self.type.shared)
+        self._make_views()
         return True
 
     def __repr__(self) -> str:
         return f"<MemInst {self.type!r}>"
+
+
+_VIEWS = (
+    ("u8", "B"), ("i8", "b"), ("u16", "H"), ("i16", "h"), ("u32", "I"), ("i32", "i"),
+    ("u64", "Q"), ("f32", "f"), ("f64", "d"),
+)  # fmt: skip
+
+
+class SwappedView:
+    """Numbers in little-endian order on a big-endian host; used like the memoryview's cast."""
+
+    __slots__ = ("data", "format", "size")
+
+    def __init__(self, data: memoryview, code: str) -> None:
+        self.data = data
+        self.format = struct.Struct("<" + code)
+        self.size = self.format.size
+
+    def __getitem__(self, index: int) -> Any:
+        if index * self.size >= len(self.data):
+            raise IndexError(index)
+        return self.format.unpack_from(self.data, index * self.size)[0]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        if index * self.size >= len(self.data):
+            raise IndexError(index)
+        self.format.pack_into(self.data, index * self.size, value)
+
+
+NumberView = Union[memoryview, SwappedView]
+
+
+def _number_view(data: memoryview, code: str) -> NumberView:
+    if sys.byteorder != "little":
+        return SwappedView(data, code)
+    # An empty view cannot be cast; it need not be, as every index is beyond its end.
+    return data.cast(code) if len(data) else data  # type: ignore[call-overload]
 
 
 def _reserve(size: int) -> mmap.mmap:

@@ -1,0 +1,54 @@
+"""Instructions (spec 4.6), one function each, grouped as in the spec.
+
+The function of ``i32.load`` is named ``i32_load``. Its parameters are, in this order:
+
+1. what its immediates name: a `MemInst` and the offset for a memory access, a `GlobalInst`,
+   `TableInst` ... for an index; ``store`` is the store, ``instance`` the module instance,
+   ``charge`` takes the extra fuel of a bulk instruction (docs/fuel.md);
+2. its operands, the one pushed first at the left.
+
+It returns the value to push, or None when its annotation says so. A Python IndexError or
+ZeroDivisionError that comes out is a trap; `TRAPS` says which. Control instructions are in
+`wattest.interp.execute.control`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wattest.errors import TrapKind
+from wattest.interp.execute import memory, parametric, reference, table, variable
+from wattest.interp.numerics import FUNCTIONS as NUMERIC
+from wattest.interp.opcodes import OPCODES, Opcode
+
+__all__ = ["FUNCTIONS", "trap_kind"]
+
+
+def _find(name: str) -> Callable[..., Any] | None:
+    for home in (reference, parametric, variable, table, memory):
+        function = vars(home).get(name.replace(".", "_"))
+        if function is not None and function.__module__ == home.__name__:
+            return function  # type: ignore[no-any-return]
+    return NUMERIC.get(name)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    row.name: function for row in OPCODES if (function := _find(row.name)) is not None
+}
+"""The function of each instruction that is not a control instruction, by name."""
+
+
+def trap_kind(op: Opcode, error: Exception) -> str | None:
+    """The trap (`TrapKind`) that a Python error out of an instruction's function stands for.
+
+    None when the error is no trap but a fault of the engine.
+    """
+    if isinstance(error, ZeroDivisionError) and ("div" in op.name or "rem" in op.name):
+        return TrapKind.INTEGER_DIVIDE_BY_ZERO
+    if isinstance(error, IndexError):
+        if op.immediates[:1] == ("memarg",):
+            return TrapKind.OUT_OF_BOUNDS_MEMORY
+        if op.immediates[:1] == ("table",):
+            return TrapKind.OUT_OF_BOUNDS_TABLE
+    return None

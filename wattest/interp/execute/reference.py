@@ -1,0 +1,22 @@
+"""Reference instructions (spec 4.6.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wattest.interp.runtime import FuncInst
+
+
+def ref_null() -> Any:
+    """Push the null reference."""
+    return None
+
+
+def ref_func(func: FuncInst) -> FuncInst:
+    """Push a reference to a function of the module."""
+    return func
+
+
+def ref_is_null(a: Any) -> int:
+    """Is the reference null?"""
+    return 1 if a is None else 0
