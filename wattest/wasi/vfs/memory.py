@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from wattest.wasi.abi import Errno, FileType, WasiError
 from wattest.wasi.vfs.node import Context, Directory, File, FileSystem, Inode, Stat
 
-if TYPE_CHECKING:
-    Content = Union[bytes, "MemorySymlink", Mapping[str, "Content"]]
+__all__ = ["Content", "MemoryFileSystem", "MemorySymlink", "MemoryTree"]
 
-__all__ = ["MemoryFileSystem", "MemorySymlink", "MemoryTree"]
+
+Content = Union[bytes, "MemorySymlink", Mapping[str, "Content"]]
+"""What an entry of a `MemoryTree` is made from: a file's bytes, a link, or a directory."""
 
 
 class MemorySymlink:
