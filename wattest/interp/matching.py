@@ -148,7 +148,7 @@ def match_storagetype(sub: StorageType, sup: StorageType) -> bool:
 
 
 def match_comptype(sub: CompType, sup: CompType) -> bool:
-    """``sub <= sup`` (spec 3.3.9)."""
+    """``sub <= sup`` (spec 3.3.8)."""
     if isinstance(sub, FuncType):
         return isinstance(sup, FuncType) and match_functype(sub, sup)
     if isinstance(sub, StructType):
@@ -169,7 +169,7 @@ def match_deftype(sub: DefType, sup: DefType) -> bool:
 
 
 def match_limits(sub: SizeLimits, sup: SizeLimits) -> bool:
-    """``sub <= sup`` (spec 3.3.12)."""
+    """``sub <= sup`` (spec 3.3.11)."""
     if sub.minimum < sup.minimum:
         return False
     return sup.maximum is None or (sub.maximum is not None and sub.maximum <= sup.maximum)
@@ -199,7 +199,7 @@ def match_globaltype(sub: GlobalType, sup: GlobalType) -> bool:
 
 
 def match_tagtype(sub: TagType, sup: TagType) -> bool:
-    """``sub <= sup`` (spec 3.3.11): the same defined type."""
+    """``sub <= sup`` (spec 3.3.12): the same defined type."""
     return sub.type is sup.type
 
 
@@ -217,5 +217,5 @@ def match_externtype(sub: ExternType, sup: ExternType) -> bool:
 
 
 def diff_reftype(left: RefType, right: RefType) -> RefType:
-    """What is left of ``left`` when ``right`` is taken away (spec 3.1.8, ``br_on_cast``)."""
+    """What is left of ``left`` when ``right`` is taken away (spec 2.3.5, ``br_on_cast``)."""
     return RefType(False if right.nullable else left.nullable, left.heap)

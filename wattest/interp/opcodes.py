@@ -56,7 +56,7 @@ Operand = Union[T.NumType, T.VecType, T.RefType, Address]
 
 _TABLE = """
 
-# Control instructions (spec 3.4.1, 4.6.9-4.6.10, 5.4.1)
+# Control instructions (spec 3.4.2, 4.6.2-4.6.5)
 00     | unreachable                         | -                 | *                       | mvp
 01     | nop                                 | -                 | ->                      | mvp
 02     | block                               | blocktype         | *                       | mvp
@@ -82,19 +82,19 @@ d6     | br_on_non_null                      | label             | *            
 fb 18  | br_on_cast                          | castop            | *                       | gc
 fb 19  | br_on_cast_fail                     | castop            | *                       | gc
 
-# Parametric instructions (spec 3.4.2)
+# Parametric instructions (spec 3.4.1, 4.6.1)
 1a     | drop                                | -                 | *                       | mvp
 1b     | select                              | -                 | *                       | mvp
 1c     | select_t                            | valtypes          | *                       | reference_types
 
-# Variable instructions (spec 3.4.3)
+# Variable instructions (spec 3.4.3, 4.6.6)
 20     | local.get                           | local             | *                       | mvp
 21     | local.set                           | local             | *                       | mvp
 22     | local.tee                           | local             | *                       | mvp
 23     | global.get                          | global            | *                       | mvp
 24     | global.set                          | global            | *                       | mvp
 
-# Table instructions (spec 3.4.4)
+# Table instructions (spec 3.4.4, 4.6.7)
 25     | table.get                           | table             | *                       | reference_types
 26     | table.set                           | table             | *                       | reference_types
 fc 0c  | table.init                          | elem,table        | *                       | bulk_memory
@@ -104,7 +104,7 @@ fc 0f  | table.grow                          | table             | *            
 fc 10  | table.size                          | table             | *                       | reference_types
 fc 11  | table.fill                          | table             | *                       | reference_types
 
-# Memory instructions (spec 3.4.5); A is the address type of the memory
+# Memory instructions (spec 3.4.5, 4.6.8); A is the address type of the memory
 28     | i32.load                            | memarg:4          | A -> i32                | mvp
 29     | i64.load                            | memarg:8          | A -> i64                | mvp
 2a     | f32.load                            | memarg:4          | A -> f32                | mvp
@@ -135,7 +135,7 @@ fc 09  | data.drop                           | data              | ->           
 fc 0a  | memory.copy                         | memory,memory     | *                       | bulk_memory
 fc 0b  | memory.fill                         | memory            | A i32 A ->              | bulk_memory
 
-# Numeric instructions (spec 3.4.6, 4.3)
+# Numeric instructions (spec 3.4.10, 4.6.10, 4.3)
 41     | i32.const                           | i32               | -> i32                  | mvp
 42     | i64.const                           | i64               | -> i64                  | mvp
 43     | f32.const                           | f32               | -> f32                  | mvp
@@ -277,7 +277,7 @@ fc 05  | i64.trunc_sat_f32_u                 | -                 | f32 -> i64   
 fc 06  | i64.trunc_sat_f64_s                 | -                 | f64 -> i64              | saturating_float_to_int
 fc 07  | i64.trunc_sat_f64_u                 | -                 | f64 -> i64              | saturating_float_to_int
 
-# Reference instructions (spec 3.4.7)
+# Reference instructions (spec 3.4.6, 4.6.9)
 d0     | ref.null                            | heaptype          | *                       | reference_types
 d1     | ref.is_null                         | -                 | *                       | reference_types
 d2     | ref.func                            | func              | *                       | reference_types
@@ -288,7 +288,7 @@ fb 15  | ref.test_null                       | heaptype          | *            
 fb 16  | ref.cast                            | heaptype          | *                       | gc
 fb 17  | ref.cast_null                       | heaptype          | *                       | gc
 
-# Aggregate instructions (spec 3.4.8)
+# Aggregate, scalar and external reference instructions (spec 3.4.7-3.4.9, 4.6.9)
 fb 00  | struct.new                          | type              | *                       | gc
 fb 01  | struct.new_default                  | type              | *                       | gc
 fb 02  | struct.get                          | type,field        | *                       | gc
@@ -315,7 +315,7 @@ fb 1c  | ref.i31                             | -                 | i32 -> i31   
 fb 1d  | i31.get_s                           | -                 | i31ref -> i32           | gc
 fb 1e  | i31.get_u                           | -                 | i31ref -> i32           | gc
 
-# Vector instructions (spec 3.4.9, 4.4)
+# Vector instructions (spec 3.4.11, 4.6.11, 4.3.5)
 fd 00  | v128.load                           | memarg:16         | A -> v128               | simd
 fd 01  | v128.load8x8_s                      | memarg:8          | A -> v128               | simd
 fd 02  | v128.load8x8_u                      | memarg:8          | A -> v128               | simd
@@ -553,7 +553,7 @@ fd fd  | i32x4.trunc_sat_f64x2_u_zero        | -                 | v128 -> v128 
 fd fe  | f64x2.convert_low_i32x4_s           | -                 | v128 -> v128            | simd
 fd ff  | f64x2.convert_low_i32x4_u           | -                 | v128 -> v128            | simd
 
-# Relaxed vector instructions (spec 3.4.9, 4.4; their choices are those of the deterministic profile)
+# Relaxed vector instructions (spec 3.4.11, 4.3.6; their choices are those of the deterministic profile)
 fd 100 | i8x16.relaxed_swizzle               | -                 | v128 v128 -> v128       | relaxed_simd
 fd 101 | i32x4.relaxed_trunc_f32x4_s         | -                 | v128 -> v128            | relaxed_simd
 fd 102 | i32x4.relaxed_trunc_f32x4_u         | -                 | v128 -> v128            | relaxed_simd

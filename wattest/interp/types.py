@@ -6,7 +6,7 @@ heap type occurs in three forms:
 - an ``int``: a type index, as it stands in a module's binary;
 - a `RecIndex`: a place in the recursion group that is being defined;
 - a `DefType`: the closed, canonical defined type. Two defined types are equivalent
-  (spec 3.1.5) exactly when they are the same Python object, in any module of the process.
+  (spec 3.1.2) exactly when they are the same Python object, in any module of the process.
 
 Indices occur in the syntax only; `close_types` and `close_valtype` turn them into defined types.
 """
@@ -91,13 +91,13 @@ class VecType(_Named):
 
 
 class PackedType(_Named):
-    """A packed type (spec 2.3.10): i8 or i16, in fields only."""
+    """A packed type (spec 2.3.9): i8 or i16, in fields only."""
 
     __slots__ = ()
 
 
 class AbsHeapType(_Named):
-    """An abstract heap type (spec 2.3.3)."""
+    """An abstract heap type (spec 2.3.4)."""
 
     __slots__ = ()
 
@@ -117,7 +117,7 @@ BOT = AbsHeapType("bot")
 
 @dataclass(frozen=True)
 class RecIndex:
-    """A recursive type index (spec 3.1.1): member ``index`` of the group being defined."""
+    """A recursive type index (spec 3.1.2): member ``index`` of the group being defined."""
 
     index: int
 
@@ -130,7 +130,7 @@ HeapType = Union[AbsHeapType, int, RecIndex, "DefType"]
 
 @dataclass(frozen=True)
 class RefType:
-    """A reference type (spec 2.3.4): ``(ref null? heap)``."""
+    """A reference type (spec 2.3.5): ``(ref null? heap)``."""
 
     nullable: bool
     heap: HeapType
@@ -179,7 +179,7 @@ class FuncType:
 
 @dataclass(frozen=True)
 class FieldType:
-    """A field of a structure or array (spec 2.3.10)."""
+    """A field of a structure or array (spec 2.3.9)."""
 
     storage: StorageType
     mutable: bool
@@ -190,7 +190,7 @@ class FieldType:
 
 @dataclass(frozen=True)
 class StructType:
-    """A structure type (spec 2.3.10)."""
+    """A structure type (spec 2.3.9)."""
 
     fields: tuple[FieldType, ...]
 
@@ -200,7 +200,7 @@ class StructType:
 
 @dataclass(frozen=True)
 class ArrayType:
-    """An array type (spec 2.3.10)."""
+    """An array type (spec 2.3.9)."""
 
     field: FieldType
 
@@ -213,7 +213,7 @@ CompType = Union[FuncType, StructType, ArrayType]
 
 @dataclass(frozen=True)
 class SubType:
-    """A sub type (spec 2.3.12): finality, declared supertypes, and the composite type."""
+    """A sub type (spec 2.3.10): finality, declared supertypes, and the composite type."""
 
     final: bool
     supers: tuple[HeapType, ...]
@@ -222,7 +222,7 @@ class SubType:
 
 @dataclass(frozen=True)
 class RecType:
-    """A recursion group (spec 2.3.12) as it stands in a module."""
+    """A recursion group (spec 2.3.10) as it stands in a module."""
 
     subs: tuple[SubType, ...]
 
@@ -245,7 +245,7 @@ class DefType:
 
     @property
     def comp(self) -> CompType:
-        """The expansion (spec 3.1.6): the composite type."""
+        """The expansion (spec 3.1.2): the composite type."""
         return self.sub.comp
 
     @property
@@ -316,7 +316,7 @@ class _HeapMap:
 
 
 class _Roll(_HeapMap):
-    """Rolling (spec 3.1.5): indices into the group become `RecIndex`, earlier ones `DefType`."""
+    """Rolling (spec 3.1.3): indices into the group become `RecIndex`, earlier ones `DefType`."""
 
     def __init__(self, base: int, size: int, known: Sequence[DefType]) -> None:
         self.base, self.size, self.known = base, size, known
@@ -332,7 +332,7 @@ class _Roll(_HeapMap):
 
 
 class _Unroll(_HeapMap):
-    """Unrolling (spec 3.1.5): `RecIndex` becomes the member itself."""
+    """Unrolling (spec 3.1.3): `RecIndex` becomes the member itself."""
 
     def __init__(self, members: Sequence[DefType]) -> None:
         self.members = members
@@ -342,7 +342,7 @@ class _Unroll(_HeapMap):
 
 
 class _Close(_HeapMap):
-    """Closing (spec 3.1.3): type indices become defined types."""
+    """Closing (spec 3.1.2): type indices become defined types."""
 
     def __init__(self, known: Sequence[DefType]) -> None:
         self.known = known
@@ -352,7 +352,7 @@ class _Close(_HeapMap):
 
 
 def close_types(rectypes: Sequence[RecType], known: list[DefType] | None = None) -> list[DefType]:
-    """The defined type of each type index of a module, in order (spec 3.2.12).
+    """The defined type of each type index of a module, in order (spec 3.2.11).
 
     Args:
         rectypes: the groups to add, each of whose indices must be below its own end.
@@ -412,7 +412,7 @@ def close_valtype(valtype: ValType, types: Sequence[DefType]) -> ValType:
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """Limits (spec 2.3.13), in pages or elements."""
+    """Limits (spec 2.3.12), in pages or elements."""
 
     minimum: int
     maximum: int | None = None
@@ -460,7 +460,7 @@ class GlobalType:
 
 @dataclass(frozen=True)
 class TagType:
-    """A tag type (spec 2.3.17): the type index (syntax) or defined type of its function type."""
+    """A tag type (spec 2.3.13): the type index (syntax) or defined type of its function type."""
 
     type: int | DefType
 
@@ -469,4 +469,4 @@ class TagType:
 
 
 ExternType = Union[DefType, TableType, MemType, GlobalType, TagType]
-"""An external type (spec 2.3.18); a function's is its closed defined type."""
+"""An external type (spec 2.3.19); a function's is its closed defined type."""

@@ -1,4 +1,4 @@
-"""Aggregate instructions (spec 3.4.8): structures and arrays."""
+"""Aggregate instructions (spec 3.4.7): structures and arrays."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def _apply(c: Checker, params: list[ValType], results: list[ValType]) -> None:
 
 
 def struct_new(c: Checker, index: int) -> None:
-    """3.4.8.1"""
+    """``[t*] -> [(ref x)]`` of the field types."""
     fields = c.context.structtype(index).fields
     _apply(c, [_held(c, field) for field in fields], [_reference(c, index, False)])
 
 
 def struct_new_default(c: Checker, index: int) -> None:
-    """3.4.8.2"""
+    """``[] -> [(ref x)]`` where every field has a default value."""
     if not all(map(_defaultable, c.context.structtype(index).fields)):
         raise Invalid("field type is not defaultable")
     c.push(_reference(c, index, False))
@@ -69,22 +69,22 @@ def _struct_get(c: Checker, imm: tuple[int, int], extends: bool) -> None:
 
 
 def struct_get(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.3"""
+    """``[(ref null x)] -> [t]`` of a field that is not packed."""
     _struct_get(c, imm, extends=False)
 
 
 def struct_get_s(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.3, with sign extension"""
+    """``[(ref null x)] -> [i32]`` of a packed field."""
     _struct_get(c, imm, extends=True)
 
 
 def struct_get_u(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.3, with zero extension"""
+    """``[(ref null x)] -> [i32]`` of a packed field."""
     _struct_get(c, imm, extends=True)
 
 
 def struct_set(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.4"""
+    """``[(ref null x) t] -> []`` for a mutable field."""
     field = _field(c, *imm)
     if not field.mutable:
         raise Invalid("immutable field")
@@ -92,19 +92,19 @@ def struct_set(c: Checker, imm: tuple[int, int]) -> None:
 
 
 def array_new(c: Checker, index: int) -> None:
-    """3.4.8.5"""
+    """``[t i32] -> [(ref x)]``."""
     _apply(c, [_held(c, _array(c, index)), I32], [_reference(c, index, False)])
 
 
 def array_new_default(c: Checker, index: int) -> None:
-    """3.4.8.6"""
+    """``[i32] -> [(ref x)]`` where the elements have a default value."""
     if not _defaultable(_array(c, index)):
         raise Invalid("array type is not defaultable")
     _apply(c, [I32], [_reference(c, index, False)])
 
 
 def array_new_fixed(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.7"""
+    """``[t^n] -> [(ref x)]``."""
     index, count = imm
     field = _array(c, index)
     most = MAXIMUM["array.new_fixed operands"]
@@ -129,13 +129,13 @@ def _data_fits(c: Checker, field: FieldType, data: int) -> None:
 
 
 def array_new_data(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.9"""
+    """``[i32 i32] -> [(ref x)]`` for elements that are numbers or vectors."""
     _data_fits(c, _array(c, imm[0]), imm[1])
     _apply(c, [I32, I32], [_reference(c, imm[0], False)])
 
 
 def array_new_elem(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.8"""
+    """``[i32 i32] -> [(ref x)]`` where the segment's type matches the elements'."""
     _elem_fits(c, _array(c, imm[0]), imm[1])
     _apply(c, [I32, I32], [_reference(c, imm[0], False)])
 
@@ -147,34 +147,34 @@ def _array_get(c: Checker, index: int, extends: bool) -> None:
 
 
 def array_get(c: Checker, index: int) -> None:
-    """3.4.8.10"""
+    """``[(ref null x) i32] -> [t]`` where the elements are not packed."""
     _array_get(c, index, extends=False)
 
 
 def array_get_s(c: Checker, index: int) -> None:
-    """3.4.8.10, with sign extension"""
+    """``[(ref null x) i32] -> [i32]`` where the elements are packed."""
     _array_get(c, index, extends=True)
 
 
 def array_get_u(c: Checker, index: int) -> None:
-    """3.4.8.10, with zero extension"""
+    """``[(ref null x) i32] -> [i32]`` where the elements are packed."""
     _array_get(c, index, extends=True)
 
 
 def array_set(c: Checker, index: int) -> None:
-    """3.4.8.11"""
+    """``[(ref null x) i32 t] -> []`` for a mutable array."""
     field = _mutable_array(c, index)
     _apply(c, [_reference(c, index, True), I32, _held(c, field)], [])
 
 
 def array_fill(c: Checker, index: int) -> None:
-    """3.4.8.13"""
+    """``[(ref null x) i32 t i32] -> []`` for a mutable array."""
     field = _mutable_array(c, index)
     _apply(c, [_reference(c, index, True), I32, _held(c, field), I32], [])
 
 
 def array_copy(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.14"""
+    """``[(ref null x) i32 (ref null y) i32 i32] -> []`` from ``y`` to a mutable ``x``."""
     target, source = imm
     to_field, from_field = _mutable_array(c, target), _array(c, source)
     if not match_storagetype(from_field.storage, to_field.storage):
@@ -184,12 +184,12 @@ def array_copy(c: Checker, imm: tuple[int, int]) -> None:
 
 
 def array_init_data(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.15"""
+    """``[(ref null x) i32 i32 i32] -> []`` for mutable numbers or vectors."""
     _data_fits(c, _mutable_array(c, imm[0]), imm[1])
     _apply(c, [_reference(c, imm[0], True), I32, I32, I32], [])
 
 
 def array_init_elem(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.8.16"""
+    """``[(ref null x) i32 i32 i32] -> []`` where the segment's type matches."""
     _elem_fits(c, _mutable_array(c, imm[0]), imm[1])
     _apply(c, [_reference(c, imm[0], True), I32, I32, I32], [])

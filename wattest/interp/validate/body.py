@@ -1,4 +1,4 @@
-"""One function body or constant expression (spec 3.4.12-3.4.13, 3.5.2)."""
+"""One function body or constant expression (spec 3.4.12-3.4.13, 3.5.6)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BodyValidator:
         self._rules = rules_for(context.features)
 
     def function(self, type_index: int, code: Code, body: Sequence[Instr]) -> FuncFacts:
-        """Spec 3.5.2: check a function against its type.
+        """Spec 3.5.6: check a function against its type.
 
         Raises:
             ValidationError: with the offset of the instruction.

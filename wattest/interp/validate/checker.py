@@ -24,7 +24,7 @@ _EXPANDED_LOCALS = 1_000
 
 
 class Unknown:
-    """The bottom value type (spec 3.1.2): matches every other."""
+    """The bottom value type (spec 3.1.1): matches every other."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What the typing rules see of a module (spec 3.1.7): closed types, index spaces, features."""
+"""What the typing rules see of a module (spec 3.1.6): closed types, index spaces, features."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def expand_slots(types: Iterable[ValType]) -> tuple[ValType, ...]:
 
 
 def unpacked(storage: StorageType) -> ValType:
-    """The value type that a field of this storage type holds (spec 2.3.10)."""
+    """The value type that a field of this storage type holds (spec 2.3.9)."""
     return I32 if isinstance(storage, PackedType) else storage
 
 
@@ -71,7 +71,7 @@ class Context:
             type of each memory; a tag's is the defined type of its function type.
         imported_globals: how many of ``globals`` are imports.
         datas: number of data segments.
-        refs: functions that a body may name in ``ref.func`` (spec 3.1.7, C.REFS).
+        refs: functions that a body may name in ``ref.func`` (spec 3.1.6, C.REFS).
     """
 
     def __init__(self, features: frozenset[str]) -> None:
@@ -87,6 +87,7 @@ class Context:
         self.datas = 0
         self.refs: frozenset[int] = frozenset()
         self._valtypes: dict[ValType, ValType] = {}
+        self._interned: dict[RefType, RefType] = {}
         self._blocktypes: dict[BlockType, Signature] = {}
         self._signatures: dict[DefType, Signature] = {}
 
@@ -105,7 +106,7 @@ class Context:
     # Types.
 
     def heaptype(self, heap: HeapType) -> HeapType:
-        """Spec 3.2.3: a valid heap type, closed."""
+        """Spec 3.2.4: a valid heap type, closed."""
         if isinstance(heap, int):
             deftype = self.deftype(heap)
             self.need("function_references", f"type {heap} as a heap type")
@@ -123,7 +124,7 @@ class Context:
         return heap
 
     def reftype(self, reftype: RefType) -> RefType:
-        """Spec 3.2.4: a valid reference type, closed."""
+        """Spec 3.2.5: a valid reference type, closed."""
         known = self._valtypes.get(reftype)
         if known is None:
             known = self._close(reftype)
@@ -133,11 +134,17 @@ class Context:
     def elemtype(self, reftype: RefType) -> RefType:
         """A valid element type of a table: ``funcref`` needs no feature there."""
         if reftype.nullable and reftype.heap is FUNC:
-            return reftype
+            return self.interned(reftype)
         return self.reftype(reftype)
 
+    def segmenttype(self, reftype: RefType) -> RefType:
+        """A valid type of an element segment; one of function indices has ``(ref func)``."""
+        if not reftype.nullable and reftype.heap is FUNC:
+            return self.interned(reftype)
+        return self.elemtype(reftype)
+
     def valtype(self, valtype: ValType) -> ValType:
-        """Spec 3.2.5: a valid value type, closed; equal types give the same object."""
+        """Spec 3.2.6: a valid value type, closed; equal types give the same object."""
         known = self._valtypes.get(valtype)
         return self._close(valtype) if known is None else known
 
@@ -149,16 +156,17 @@ class Context:
         elif valtype is V128:
             self.need("simd", "v128")
         closed = close_valtype(valtype, self.types)
-        # Interned, so that the checker mostly compares by identity.
-        closed = self._valtypes.setdefault(closed, closed)
+        if isinstance(closed, RefType):
+            closed = self.interned(closed)
         self._valtypes[valtype] = closed
         return closed
 
     def interned(self, reftype: RefType) -> RefType:
-        """The one object that stands for this closed reference type in this module."""
-        known = self._valtypes.setdefault(reftype, reftype)
-        assert isinstance(known, RefType)
-        return known
+        """The one object that stands for this closed reference type in this module.
+
+        The checker compares types by identity first, and rarely further.
+        """
+        return self._interned.setdefault(reftype, reftype)
 
     def reference(self, nullable: bool, heap: HeapType) -> RefType:
         """``(ref null? heap)`` of a closed heap type, interned."""
@@ -201,7 +209,7 @@ class Context:
         return comp
 
     def blocktype(self, blocktype: BlockType) -> Signature:
-        """Spec 3.2.7: a valid block type, as parameters and results."""
+        """Spec 3.2.8: a valid block type, as parameters and results."""
         known = self._blocktypes.get(blocktype)
         if known is None:
             if blocktype is None:

@@ -1,4 +1,4 @@
-"""Control instructions (spec 3.4.1)."""
+"""Control instructions (spec 3.4.2), each with its type where it has one."""
 
 from __future__ import annotations
 
@@ -11,31 +11,22 @@ from wattest.interp.validate.context import Invalid, Signature
 _THROWN = RefType(False, EXN)
 
 
-def nop(c: Checker, imm: None) -> None:
-    """3.4.1.1"""
-
-
-def unreachable(c: Checker, imm: None) -> None:
-    """3.4.1.2"""
-    c.unreachable()
-
-
 def block(c: Checker, blocktype: BlockType) -> None:
-    """3.4.1.3"""
+    """``[t1*] -> [t2*]`` of the block type."""
     params, results = c.context.blocktype(blocktype)
     c.pop_many(params)
     c.push_frame("block", params, results)
 
 
 def loop(c: Checker, blocktype: BlockType) -> None:
-    """3.4.1.4"""
+    """``[t1*] -> [t2*]`` of the block type; its label carries ``t1*``."""
     params, results = c.context.blocktype(blocktype)
     c.pop_many(params)
     c.push_frame("loop", params, results)
 
 
 def if_(c: Checker, blocktype: BlockType) -> None:
-    """3.4.1.5"""
+    """``[t1* i32] -> [t2*]`` of the block type."""
     params, results = c.context.blocktype(blocktype)
     c.pop_i32()
     c.pop_many(params)
@@ -43,13 +34,13 @@ def if_(c: Checker, blocktype: BlockType) -> None:
 
 
 def else_(c: Checker, imm: None) -> None:
-    """3.4.1.5"""
+    """The then-branch must end with ``t2*``; the else-branch starts with ``t1*``."""
     frame = c.pop_frame()
     c.push_frame("else", frame.start, frame.end)
 
 
 def end(c: Checker, imm: None) -> None:
-    """3.4.1.3-3.4.1.6, 3.4.12"""
+    """The block must end with ``t2*``, and nothing else above its start."""
     frame = c.pop_frame()
     if frame.opcode == "if" and frame.start != frame.end:
         # A missing else-branch is an empty one: its operands are the results.
@@ -60,7 +51,7 @@ def end(c: Checker, imm: None) -> None:
 
 
 def try_table(c: Checker, imm: tuple[BlockType, tuple[Catch, ...]]) -> None:
-    """3.4.1.6"""
+    """``[t1*] -> [t2*]`` of the block type; each catch clause must fit its label."""
     blocktype, catches = imm
     params, results = c.context.blocktype(blocktype)
     c.pop_many(params)
@@ -70,7 +61,7 @@ def try_table(c: Checker, imm: tuple[BlockType, tuple[Catch, ...]]) -> None:
 
 
 def _catch(c: Checker, catch: Catch) -> None:
-    """3.4.1.7: what a clause hands over must fit the label's types."""
+    """What a clause hands over must match the label's types."""
     tag, ref, index = catch
     types: tuple[ValType, ...] = () if tag is None else c.context.tag(tag)[0]
     if ref:
@@ -83,13 +74,13 @@ def _catch(c: Checker, catch: Catch) -> None:
 
 
 def br(c: Checker, index: int) -> None:
-    """3.4.1.8"""
+    """``[t1* t*] -> [t2*]`` where the label carries ``t*``."""
     c.pop_many(c.label(index))
     c.unreachable()
 
 
 def br_if(c: Checker, index: int) -> None:
-    """3.4.1.9"""
+    """``[t* i32] -> [t*]`` where the label carries ``t*``."""
     c.pop_i32()
     types = c.label(index)
     if types:
@@ -98,7 +89,7 @@ def br_if(c: Checker, index: int) -> None:
 
 
 def br_table(c: Checker, imm: tuple[tuple[int, ...], int]) -> None:
-    """3.4.1.10"""
+    """``[t1* t* i32] -> [t2*]`` where ``t*`` matches what every label carries."""
     indices, default = imm
     c.pop_i32()
     types = c.label(default)
@@ -123,7 +114,7 @@ def br_table(c: Checker, imm: tuple[tuple[int, ...], int]) -> None:
 
 
 def br_on_null(c: Checker, index: int) -> None:
-    """3.4.1.11"""
+    """``[t* (ref null ht)] -> [t* (ref ht)]`` where the label carries ``t*``."""
     operand = c.pop_reference()
     types = c.label(index)
     c.pop_many(types)
@@ -132,7 +123,7 @@ def br_on_null(c: Checker, index: int) -> None:
 
 
 def br_on_non_null(c: Checker, index: int) -> None:
-    """3.4.1.12"""
+    """``[t* (ref null ht)] -> [t*]`` where the label carries ``t* (ref ht)``."""
     types = c.label(index)
     last = types[-1] if types else None
     if not isinstance(last, RefType):
@@ -169,25 +160,25 @@ def _branch_on_cast(
 
 
 def br_on_cast(c: Checker, imm: tuple[int, RefType, RefType]) -> None:
-    """3.4.1.13"""
+    """``[t* rt1] -> [t* (rt1 - rt2)]`` where ``rt2 <= rt1`` and the label takes ``t* rt2``."""
     source, target, types = _cast(c, imm)
     _branch_on_cast(c, source, target, diff_reftype(source, target), types)
 
 
 def br_on_cast_fail(c: Checker, imm: tuple[int, RefType, RefType]) -> None:
-    """3.4.1.14"""
+    """``[t* rt1] -> [t* rt2]`` where ``rt2 <= rt1`` and the label takes ``t* (rt1 - rt2)``."""
     source, target, types = _cast(c, imm)
     _branch_on_cast(c, source, diff_reftype(source, target), target, types)
 
 
 def return_(c: Checker, imm: None) -> None:
-    """3.4.1.15"""
+    """``[t1* t*] -> [t2*]`` where ``t*`` are the function's results."""
     c.pop_many(c.results)
     c.unreachable()
 
 
 def call(c: Checker, index: int) -> None:
-    """3.4.1.16"""
+    """``[t1*] -> [t2*]`` of the function's type."""
     context = c.context
     params, results = context.signature(context.func(index))
     c.pop_many(params)
@@ -196,7 +187,7 @@ def call(c: Checker, index: int) -> None:
 
 
 def call_ref(c: Checker, index: int) -> None:
-    """3.4.1.17"""
+    """``[t1* (ref null x)] -> [t2*]`` where ``x`` is ``t1* -> t2*``."""
     params, results = c.context.functype(index)
     c.pop(c.context.reference(True, c.context.deftype(index)))
     c.pop_many(params)
@@ -218,7 +209,7 @@ def _indirect(c: Checker, imm: tuple[int, int]) -> Signature:
 
 
 def call_indirect(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.1.18"""
+    """``[t1* at] -> [t2*]``, from a table of functions with addresses ``at``."""
     _, results = _indirect(c, imm)
     c.push_many(results)
 
@@ -234,14 +225,14 @@ def _tail(c: Checker, results: tuple[ValType, ...]) -> None:
 
 
 def return_call(c: Checker, index: int) -> None:
-    """3.4.1.19"""
+    """``[t3* t1*] -> [t4*]`` where the callee's results are the function's."""
     params, results = c.context.signature(c.context.func(index))
     c.pop_many(params)
     _tail(c, results)
 
 
 def return_call_ref(c: Checker, index: int) -> None:
-    """3.4.1.20"""
+    """``[t3* t1* (ref null x)] -> [t4*]``, results as for ``return_call``."""
     params, results = c.context.functype(index)
     c.pop(c.context.reference(True, c.context.deftype(index)))
     c.pop_many(params)
@@ -249,19 +240,19 @@ def return_call_ref(c: Checker, index: int) -> None:
 
 
 def return_call_indirect(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.1.21"""
+    """``[t3* t1* at] -> [t4*]``, results as for ``return_call``."""
     _, results = _indirect(c, imm)
     _tail(c, results)
 
 
 def throw(c: Checker, index: int) -> None:
-    """3.4.1.22"""
+    """``[t1* t*] -> [t2*]`` where the tag has parameters ``t*``."""
     params, _ = c.context.tag(index)
     c.pop_many(params)
     c.unreachable()
 
 
 def throw_ref(c: Checker, imm: None) -> None:
-    """3.4.1.23"""
+    """``[t1* exnref] -> [t2*]``."""
     c.pop(EXNREF)
     c.unreachable()

@@ -34,7 +34,7 @@ _ELEMENTS_TEXT = {32: "2^32-1 for i32", 64: "2^64-1 for i64"}
 
 
 def add_rectype(context: Context, rectype: RecType, offsets: Sequence[int]) -> Iterator[int]:
-    """Spec 3.2.12: check a recursion group and add its defined types to the context.
+    """Spec 3.2.11: check a recursion group and add its defined types to the context.
 
     Yields the offset of each sub type before it is looked at.
     """
@@ -109,7 +109,7 @@ def _check_super(context: Context, index: int) -> None:
 
 
 def _limits(limits: SizeLimits, most: int, message: str) -> None:
-    """Spec 3.2.15"""
+    """Spec 3.2.12: valid limits, in a range that ends with ``most``."""
     if limits.minimum > most or (limits.maximum is not None and limits.maximum > most):
         raise Invalid(message)
     if limits.maximum is not None and limits.minimum > limits.maximum:
@@ -117,7 +117,7 @@ def _limits(limits: SizeLimits, most: int, message: str) -> None:
 
 
 def memtype(context: Context, memory: MemType) -> MemType:
-    """Spec 3.2.18: a valid memory type."""
+    """Spec 3.2.15: a valid memory type."""
     bits = 32 if memory.address is I32 else 64
     if bits == 64:
         context.need("memory64", "memory with 64-bit addresses")
@@ -128,7 +128,7 @@ def memtype(context: Context, memory: MemType) -> MemType:
 
 
 def tabletype(context: Context, table: TableType) -> TableType:
-    """Spec 3.2.19: a valid table type, closed."""
+    """Spec 3.2.16: a valid table type, closed."""
     bits = 32 if table.address is I32 else 64
     if bits == 64:
         context.need("memory64", "table with 64-bit addresses")
@@ -140,12 +140,12 @@ def tabletype(context: Context, table: TableType) -> TableType:
 
 
 def globaltype(context: Context, type_: GlobalType) -> GlobalType:
-    """Spec 3.2.17: a valid global type, closed."""
+    """Spec 3.2.14: a valid global type, closed."""
     return GlobalType(context.valtype(type_.valtype), type_.mutable)
 
 
 def tagtype(context: Context, index: int) -> None:
-    """Spec 3.2.16: a valid tag type, given by its type index."""
+    """Spec 3.2.13: a valid tag type, given by its type index."""
     context.need("exceptions", "tag")
     if context.functype(index)[1]:
         raise Invalid("non-empty tag result type")

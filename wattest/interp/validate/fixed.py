@@ -1,4 +1,4 @@
-"""Instructions whose type the table states: numeric (spec 3.4.6), most vector ones (3.4.9)."""
+"""Instructions whose type the table states: numeric (spec 3.4.10), most vector ones (3.4.11)."""
 
 from __future__ import annotations
 

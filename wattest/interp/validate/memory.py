@@ -16,7 +16,7 @@ Rule = Callable[[Checker, Any], None]
 
 
 def memarg_address(c: Checker, memarg: MemArg, natural: int) -> NumType:
-    """3.4.5.1: the address type of the memory; alignment and offset must fit.
+    """The address type of the memory; alignment and offset must fit.
 
     ``natural`` is log2 of the width of the access.
     """
@@ -36,7 +36,7 @@ def _at(operands: Sequence[Operand] | None, address: NumType) -> tuple[ValType, 
 
 
 def access(row: Opcode) -> Rule:
-    """Loads and stores (3.4.5.2-3.4.5.9): the table's type at the memory's address type."""
+    """Loads and stores: the table's type at the memory's address type."""
     natural = row.width.bit_length() - 1
     params = {address: _at(row.params, address) for address in (I32, I64)}
     results = _at(row.results, I32)
@@ -63,31 +63,31 @@ def access(row: Opcode) -> Rule:
 
 
 def memory_size(c: Checker, index: int) -> None:
-    """3.4.5.10"""
+    """``[] -> [at]``."""
     c.push(c.context.address(index))
 
 
 def memory_grow(c: Checker, index: int) -> None:
-    """3.4.5.11"""
+    """``[at] -> [at]``."""
     address = c.context.address(index)
     c.pop(address)
     c.push(address)
 
 
 def memory_fill(c: Checker, index: int) -> None:
-    """3.4.5.12"""
+    """``[at i32 at] -> []``."""
     address = c.context.address(index)
     c.pop_many((address, I32, address))
 
 
 def memory_copy(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.5.13"""
+    """``[at1 at2 min(at1, at2)] -> []``."""
     target, source = c.context.address(imm[0]), c.context.address(imm[1])
     c.pop_many((target, source, smaller_address(target, source)))
 
 
 def memory_init(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.5.14"""
+    """``[at i32 i32] -> []``."""
     data, memory = imm
     address = c.context.address(memory)
     c.context.data(data)
@@ -95,5 +95,5 @@ def memory_init(c: Checker, imm: tuple[int, int]) -> None:
 
 
 def data_drop(c: Checker, index: int) -> None:
-    """3.4.5.15"""
+    """``[] -> []``."""
     c.context.data(index)

@@ -16,7 +16,7 @@ __all__ = ["function_facts", "validate_module"]
 
 
 def validate_module(module: Module, *, features: frozenset[str] = SUPPORTED) -> None:
-    """Check a decoded module against the typing rules (spec 3.5.14).
+    """Check a decoded module against the typing rules (spec 3.5.13).
 
     Sets ``module.types`` and ``module.facts``. A malformed function body is reported before
     anything that is merely invalid.
@@ -125,7 +125,7 @@ class _ModuleValidator:
         for memory in module.mems:
             self._add_memory(memory)
         context.refs = _declared_functions(module)
-        # Tables and globals see all functions, but no global that comes later (spec 3.5.14).
+        # Tables and globals see all functions, but no global that comes later (spec 3.5.13).
         self._tables()
         self._globals()
         self._datas()
@@ -247,7 +247,7 @@ class _ModuleValidator:
 
     def _elem(self, bodies: BodyValidator, elem: Elem) -> RefType:
         context = self._context
-        reftype = context.elemtype(elem.type)
+        reftype = context.segmenttype(elem.type)
         for init in elem.init:
             bodies.constant(init, reftype, "element")
         if elem.mode == "passive":
@@ -300,7 +300,7 @@ class _ModuleValidator:
 
 
 def _declared_functions(module: Module) -> frozenset[int]:
-    """Functions that the module names outside its bodies and start section (spec 3.5.14)."""
+    """Functions that the module names outside its bodies and start section (spec 3.5.13)."""
     found = {export.index for export in module.exports if export.kind == "func"}
 
     def scan(expr: Expr | None) -> None:

@@ -1,4 +1,4 @@
-"""Parametric instructions (spec 3.4.2)."""
+"""Parametric instructions (spec 3.4.1)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from wattest.interp.validate.checker import Checker, Unknown, show
 from wattest.interp.validate.context import Invalid, expand_slots
 
 
+def nop(c: Checker, imm: None) -> None:
+    """``[] -> []``."""
+
+
+def unreachable(c: Checker, imm: None) -> None:
+    """``[t1*] -> [t2*]``."""
+    c.unreachable()
+
+
 def drop(c: Checker, imm: None) -> None:
-    """3.4.2.2"""
+    """``[t] -> []``."""
     c.pop_operand()
 
 
 def select(c: Checker, imm: None) -> None:
-    """3.4.2.3, without an annotation: two operands of the same number or vector type."""
+    """``[t t i32] -> [t]`` for a number or vector type ``t`` found on the stack."""
     c.pop_i32()
     stack = c.stack
     if len(stack) - c.height > 1 and stack[-1] is stack[-2] and isinstance(stack[-1], NumType):
@@ -39,7 +48,7 @@ def select(c: Checker, imm: None) -> None:
 
 
 def select_t(c: Checker, types: tuple[ValType, ...]) -> None:
-    """3.4.2.3, annotated with its type."""
+    """``[t t i32] -> [t]`` for the type ``t`` that it names."""
     if len(types) != 1:
         raise Invalid("invalid result arity other than 1 is not (yet) allowed")
     operand = expand_slots([c.context.valtype(types[0])])

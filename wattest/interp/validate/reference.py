@@ -1,4 +1,4 @@
-"""Reference instructions (spec 3.4.7)."""
+"""Reference instructions (spec 3.4.6) and the conversions of 3.4.9."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from wattest.interp.validate.context import Invalid
 
 
 def ref_null(c: Checker, heap: HeapType) -> None:
-    """3.4.7.1"""
+    """``[] -> [(ref null ht)]``."""
     c.push(c.context.reference(True, c.context.heaptype(heap)))
 
 
 def ref_func(c: Checker, index: int) -> None:
-    """3.4.7.2"""
+    """``[] -> [(ref dt)]`` of a function that the module names outside its bodies."""
     context = c.context
     deftype = context.func(index)
     if index not in context.refs:
@@ -23,13 +23,13 @@ def ref_func(c: Checker, index: int) -> None:
 
 
 def ref_is_null(c: Checker, imm: None) -> None:
-    """3.4.7.3"""
+    """``[(ref null ht)] -> [i32]``."""
     c.pop_reference()
     c.push(I32)
 
 
 def ref_as_non_null(c: Checker, imm: None) -> None:
-    """3.4.7.4"""
+    """``[(ref null ht)] -> [(ref ht)]``."""
     c.push(c.context.reference(False, c.pop_reference().heap))
 
 
@@ -41,24 +41,24 @@ def _test(c: Checker, heap: HeapType) -> HeapType:
 
 
 def ref_test(c: Checker, heap: HeapType) -> None:
-    """3.4.7.6, to a non-null type"""
+    """``[rt'] -> [i32]`` for any ``rt'`` of the hierarchy of ``(ref ht)``."""
     _test(c, heap)
     c.push(I32)
 
 
 def ref_test_null(c: Checker, heap: HeapType) -> None:
-    """3.4.7.6, to a nullable type"""
+    """``[rt'] -> [i32]`` for any ``rt'`` of the hierarchy of ``(ref null ht)``."""
     _test(c, heap)
     c.push(I32)
 
 
 def ref_cast(c: Checker, heap: HeapType) -> None:
-    """3.4.7.7, to a non-null type"""
+    """``[rt'] -> [(ref ht)]`` for any ``rt'`` of its hierarchy."""
     c.push(c.context.reference(False, _test(c, heap)))
 
 
 def ref_cast_null(c: Checker, heap: HeapType) -> None:
-    """3.4.7.7, to a nullable type"""
+    """``[rt'] -> [(ref null ht)]`` for any ``rt'`` of its hierarchy."""
     c.push(c.context.reference(True, _test(c, heap)))
 
 
@@ -73,10 +73,10 @@ def _convert(c: Checker, source: AbsHeapType, target: AbsHeapType) -> None:
 
 
 def any_convert_extern(c: Checker, imm: None) -> None:
-    """3.4.8.16"""
+    """``[(ref null? extern)] -> [(ref null? any)]`` (spec 3.4.9)."""
     _convert(c, EXTERN, ANY)
 
 
 def extern_convert_any(c: Checker, imm: None) -> None:
-    """3.4.8.15"""
+    """``[(ref null? any)] -> [(ref null? extern)]`` (spec 3.4.9)."""
     _convert(c, ANY, EXTERN)

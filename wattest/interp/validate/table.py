@@ -14,38 +14,38 @@ def smaller_address(left: NumType, right: NumType) -> NumType:
 
 
 def table_get(c: Checker, index: int) -> None:
-    """3.4.4.1"""
+    """``[at] -> [rt]``."""
     table = c.context.table(index)
     c.pop(table.address)
     c.push(table.elem)
 
 
 def table_set(c: Checker, index: int) -> None:
-    """3.4.4.2"""
+    """``[at rt] -> []``."""
     table = c.context.table(index)
     c.pop_many((table.address, table.elem))
 
 
 def table_size(c: Checker, index: int) -> None:
-    """3.4.4.3"""
+    """``[] -> [at]``."""
     c.push(c.context.table(index).address)
 
 
 def table_grow(c: Checker, index: int) -> None:
-    """3.4.4.4"""
+    """``[rt at] -> [at]``."""
     table = c.context.table(index)
     c.pop_many((table.elem, table.address))
     c.push(table.address)
 
 
 def table_fill(c: Checker, index: int) -> None:
-    """3.4.4.5"""
+    """``[at rt at] -> []``."""
     table = c.context.table(index)
     c.pop_many((table.address, table.elem, table.address))
 
 
 def table_copy(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.4.6"""
+    """``[at1 at2 min(at1, at2)] -> []`` where the source's elements match the target's."""
     target, source = c.context.table(imm[0]), c.context.table(imm[1])
     if not match_reftype(source.elem, target.elem):
         raise Invalid(
@@ -57,7 +57,7 @@ def table_copy(c: Checker, imm: tuple[int, int]) -> None:
 
 
 def table_init(c: Checker, imm: tuple[int, int]) -> None:
-    """3.4.4.7"""
+    """``[at i32 i32] -> []`` where the segment's elements match the table's."""
     table, elem = c.context.table(imm[1]), c.context.elem(imm[0])
     if not match_reftype(elem, table.elem):
         raise Invalid(
@@ -68,5 +68,5 @@ def table_init(c: Checker, imm: tuple[int, int]) -> None:
 
 
 def elem_drop(c: Checker, index: int) -> None:
-    """3.4.4.8"""
+    """``[] -> []``."""
     c.context.elem(index)

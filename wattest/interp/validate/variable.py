@@ -24,7 +24,7 @@ def _pop(c: Checker, valtype: ValType) -> None:
 
 
 def local_get(c: Checker, index: int) -> None:
-    """3.4.3.1"""
+    """``[] -> [t]``; a local without a default value must have been set."""
     try:
         valtype = c.locals[index]
     except IndexError:
@@ -41,7 +41,7 @@ def local_get(c: Checker, index: int) -> None:
 
 
 def local_set(c: Checker, index: int) -> None:
-    """3.4.3.2"""
+    """``[t] -> []``; the local is set from here on."""
     try:
         valtype = c.locals[index]
     except IndexError:
@@ -54,7 +54,7 @@ def local_set(c: Checker, index: int) -> None:
 
 
 def local_tee(c: Checker, index: int) -> None:
-    """3.4.3.3"""
+    """``[t] -> [t]``; the local is set from here on."""
     try:
         valtype = c.locals[index]
     except IndexError:
@@ -72,12 +72,12 @@ def _global(c: Checker, index: int) -> GlobalType:
 
 
 def global_get(c: Checker, index: int) -> None:
-    """3.4.3.4"""
+    """``[] -> [t]``."""
     _push(c, _global(c, index).valtype)
 
 
 def global_set(c: Checker, index: int) -> None:
-    """3.4.3.5"""
+    """``[t] -> []`` for a mutable global."""
     globaltype = _global(c, index)
     if not globaltype.mutable:
         raise Invalid("immutable global")

@@ -1,4 +1,4 @@
-"""Vector instructions with lane immediates (spec 3.4.9); the others' types are fixed."""
+"""Vector instructions with lane immediates (spec 3.4.11); the others' types are fixed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _check_lane(index: int, lanes: int) -> None:
 
 
 def i8x16_shuffle(c: Checker, lanes: Sequence[int]) -> None:
-    """3.4.9.8: each lane selects one of 32."""
+    """``[v128 v128] -> [v128]``; each lane selects one of 32."""
     for index in lanes:
         _check_lane(index, 32)
     c.pop_many(_TWO_V128)
@@ -33,7 +33,7 @@ def i8x16_shuffle(c: Checker, lanes: Sequence[int]) -> None:
 
 
 def lane(row: Opcode) -> Rule:
-    """extract_lane and replace_lane (3.4.9.10-11): the table's type and a lane index."""
+    """extract_lane and replace_lane: the table's type and a lane index."""
     lanes, typed = row.lanes, fixed_rule(row)
 
     def access_lane(c: Checker, index: int) -> None:
@@ -44,7 +44,7 @@ def lane(row: Opcode) -> Rule:
 
 
 def lane_access(row: Opcode) -> Rule:
-    """load_lane and store_lane (3.4.5.6-7): a memory access and a lane index."""
+    """load_lane and store_lane (spec 3.4.5): a memory access and a lane index."""
     natural, lanes = row.width.bit_length() - 1, row.lanes
     results = fixed_types(row.results)
 
