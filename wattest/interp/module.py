@@ -241,7 +241,7 @@ class CustomSection:
 
 @dataclass
 class Names:
-    """The name section (spec 7.4.1); whatever is broken in it is left out.
+    """The name section (spec 7.6.1); whatever is broken in it is left out.
 
     Attributes:
         module: the module's name, or None.

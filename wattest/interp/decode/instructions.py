@@ -223,14 +223,14 @@ _SMALL = {
 def decode_instructions(
     data: bytes, pos: int, end: int, *, data_count: bool = True
 ) -> tuple[list[Instr], int]:
-    """The instructions of an expression (spec 5.4.9), up to the ``end`` that closes it.
+    """The instructions of an expression (spec 5.4.10), up to the ``end`` that closes it.
 
     Args:
         data: the module's binary.
         pos: byte offset of the first instruction.
         end: where the function body or section ends.
         data_count: whether the module has a data count section, without which no
-            instruction may name a data segment (spec 5.5.16).
+            instruction may name a data segment (spec 5.5.15).
 
     Returns:
         The instructions, and the byte offset behind the last one.

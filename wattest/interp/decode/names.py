@@ -1,4 +1,4 @@
-"""The name section (spec 7.4.1).
+"""The name section (spec 7.6.1).
 
 Names never decide whether a module is acceptable, so whatever is broken here is left out: an
 entry whose name is not UTF-8, the rest of a map that breaks off, a subsection of unknown kind.

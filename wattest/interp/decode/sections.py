@@ -171,7 +171,7 @@ class _Decoder:
         return name
 
     def expr(self) -> Expr:
-        """A constant expression (spec 5.4.9)."""
+        """A constant expression (spec 5.4.10)."""
         reader = self.reader
         instrs, reader.pos = decode_instructions(self.binary, reader.pos, self.section_end)
         return tuple(instrs)

@@ -126,7 +126,7 @@ def read_valtype(data: bytes, pos: int) -> tuple[ValType, int]:
 
 
 def read_blocktype(data: bytes, pos: int) -> tuple[ValType | int | None, int]:
-    """A block type (spec 5.4.1)."""
+    """A block type (spec 5.4.2)."""
     code = data[pos]
     if code == 0x40:
         return None, pos + 1
@@ -185,7 +185,7 @@ def _subtype(reader: Reader) -> tuple[SubType, int]:
 
 
 def read_rectype(reader: Reader) -> tuple[RecType, tuple[int, ...]]:
-    """A recursion group (spec 5.3.11) and the byte offset of each of its members."""
+    """A recursion group (spec 5.3.8) and the byte offset of each of its members."""
     start = reader.pos
     if reader.byte() == _REC:
         members = reader.list(lambda: _subtype(reader))
@@ -205,26 +205,26 @@ def _limits(reader: Reader, allowed: int) -> tuple[int, SizeLimits]:
 
 
 def read_mem_type(reader: Reader) -> MemType:
-    """A memory type (spec 5.3.14); threads' shared memories are read too."""
+    """A memory type (spec 5.3.12); threads' shared memories are read too."""
     flags, limits = _limits(reader, _MAX | _SHARED | _WIDE)
     return MemType(limits, T.I64 if flags & _WIDE else T.I32, bool(flags & _SHARED))
 
 
 def read_table_type(reader: Reader) -> TableType:
-    """A table type (spec 5.3.15)."""
+    """A table type (spec 5.3.13)."""
     elem = reader.take(read_reftype)
     flags, limits = _limits(reader, _MAX | _WIDE)
     return TableType(limits, elem, T.I64 if flags & _WIDE else T.I32)
 
 
 def read_global_type(reader: Reader) -> GlobalType:
-    """A global type (spec 5.3.13)."""
+    """A global type (spec 5.3.11)."""
     valtype = reader.take(read_valtype)
     return GlobalType(valtype, reader.take(_read_mutability))
 
 
 def read_tag_type(reader: Reader) -> TagType:
-    """A tag type (spec 5.3.16)."""
+    """A tag type (spec 5.3.10)."""
     if reader.take(read_byte) != 0:
         raise DecodeError("zero byte expected", offset=reader.pos - 1)
     return TagType(reader.take(read_u32))
