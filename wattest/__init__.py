@@ -25,6 +25,7 @@ from wattest.api import (
     available_engines,
     types,
 )
+from wattest.audit import Receipt, ReceiptError
 from wattest.engine import Limits
 from wattest.errors import (
     DecodeError,
@@ -32,17 +33,20 @@ from wattest.errors import (
     Exit,
     FrameInfo,
     FuelExhausted,
+    InputError,
+    JobError,
     LimitExceeded,
     LinkError,
     ModuleError,
+    OutputError,
     StackExhausted,
     Trap,
     TrapKind,
     ValidationError,
     WattestError,
 )
-
-__version__ = "0.1.0"
+from wattest.jobs import RunResult, run
+from wattest.version import __version__
 
 __all__ = [
     "F32",
@@ -62,7 +66,9 @@ __all__ = [
     "GlobalType",
     "HostFunc",
     "ImportType",
+    "InputError",
     "Instance",
+    "JobError",
     "LimitExceeded",
     "Limits",
     "LinkError",
@@ -70,6 +76,10 @@ __all__ = [
     "MemoryType",
     "Module",
     "ModuleError",
+    "OutputError",
+    "Receipt",
+    "ReceiptError",
+    "RunResult",
     "StackExhausted",
     "Store",
     "Table",
@@ -82,5 +92,6 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "run",
     "types",
 ]

@@ -46,6 +46,7 @@ class ModuleError(WattestError):
         offset: byte offset into the module's binary, or None where there is no single place.
         section: name of the section (``"type"``, ``"code"`` ...), or None.
         function: index of the function whose body is meant, or None.
+        source: the file that the module came from, set by whoever read it; not in the message.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ModuleError(WattestError):
         self.offset = offset
         self.section = section
         self.function = function
+        self.source: str | None = None
 
     def __str__(self) -> str:
         place = []
@@ -73,7 +75,12 @@ class ModuleError(WattestError):
         return f"{self.message} ({', '.join(place)})" if place else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        state = {"offset": self.offset, "section": self.section, "function": self.function}
+        state = {
+            "offset": self.offset,
+            "section": self.section,
+            "function": self.function,
+            "source": self.source,
+        }
         return (_rebuild_module_error, (type(self), self.message, state))
 
 

@@ -1,6 +1,6 @@
 """Receipts and traces: what a run did, so that it can be proved later."""
 
-from wattest.audit.canonical import canonical_json, number
+from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.audit.cid import cid_v1_raw
 from wattest.audit.receipt import (
     PREDICATE_TYPE,
@@ -13,6 +13,7 @@ from wattest.audit.receipt import (
 from wattest.audit.trace import ExternalLog, Trace
 
 __all__ = [
+    "LARGEST_INTEGER",
     "PREDICATE_TYPE",
     "RECEIPT_VERSION",
     "STATEMENT_TYPE",

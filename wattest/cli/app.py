@@ -1,0 +1,150 @@
+"""The ``wattest`` command and how its failures become a message and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from wattest.api import available_engines
+from wattest.cli.disassemble import disassemble
+from wattest.cli.inspect import inspect
+from wattest.cli.messages import BROKEN_PIPE, INTERNAL, INTERRUPTED, describe, say
+from wattest.cli.run import run
+from wattest.cli.validate import validate
+from wattest.errors import WattestError
+from wattest.version import __version__
+
+__all__ = ["cli", "main"]
+
+_EPILOG = """\b
+Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
+124 at a limit, 65 for a module that cannot run here, 66 for a missing input, 73 when
+results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
+"""
+
+
+class _Application(click.Group):
+    """A group whose every failure ends in one readable message, never in a traceback."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """As `click.Command.main`, with the exit statuses of docs/cli.md."""
+
+        def go() -> Any:
+            return super(_Application, self).main(
+                args, prog_name, complete_var, standalone_mode=False, **extra
+            )
+
+        if not standalone_mode:
+            return go()
+        status = _guarded(go)
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            status = status or BROKEN_PIPE
+        except (AttributeError, OSError, ValueError):  # closed from the start
+            pass
+        sys.exit(status)
+
+
+def _guarded(go: Callable[[], Any]) -> int:
+    """Run a command; returns its exit status, having said why it failed."""
+    try:
+        result = go()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+    except WattestError as error:
+        message, status = describe(error)
+        say(message)
+        return status
+    except MemoryError:
+        say("the host has no memory left")
+        return INTERNAL
+    except Exception as error:
+        if os.environ.get("WATTEST_DEBUG"):
+            traceback.print_exc()
+        say(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "This is a bug in wattest. Please report it with the output of the same command "
+            "under WATTEST_DEBUG=1."
+        )
+        return INTERNAL
+
+
+def _forget_stdout() -> None:
+    """Nobody reads any more: what is still buffered must not fail again at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _version_text() -> str:
+    engines = available_engines()
+    python = f"{sys.implementation.name} {sys.version.split()[0]}"
+    lines = [f"wattest {__version__}", f"engines: {', '.join(engines)} (auto means {engines[0]})"]
+    if "accel" not in engines:
+        lines.append("the accelerator was not built: programs run in pure Python")
+    lines.append(f"python: {python} on {sys.platform}")
+    return "\n".join(lines)
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(_version_text())
+        context.exit()
+
+
+@click.group(
+    cls=_Application,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show version, engines and Python, and exit.",
+)
+def cli() -> None:
+    """Run WebAssembly programs in a sandbox, and prove afterwards what they did.
+
+    A program sees the files, arguments and variables that it is given and nothing else of this
+    machine. Time and randomness are deterministic unless asked otherwise, so that a run can be
+    repeated; its receipt says what went in, what came out and what happened in between.
+    """
+
+
+for command in (run, inspect, validate, disassemble):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Entry point of the ``wattest`` command."""
+    cli.main(prog_name="wattest")
+    raise AssertionError("click ends the process")

@@ -1,0 +1,161 @@
+"""Failures as messages and exit statuses."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+from wattest.engine import PAGE_SIZE
+from wattest.errors import (
+    EngineUnavailable,
+    InputError,
+    JobError,
+    LimitExceeded,
+    LinkError,
+    ModuleError,
+    OutputError,
+    Trap,
+    WattestError,
+)
+from wattest.jobs import EXIT_LIMIT, EXIT_TRAP, NoEntryPoint
+
+__all__ = [
+    "BAD_MODULE",
+    "BROKEN_PIPE",
+    "CANNOT_WRITE",
+    "INTERNAL",
+    "INTERRUPTED",
+    "MISSING_INPUT",
+    "USAGE",
+    "describe",
+    "limit_message",
+    "printable",
+    "say",
+    "stderr_is_terminal",
+    "trap_message",
+]
+
+USAGE = 2
+BAD_MODULE = 65
+MISSING_INPUT = 66
+INTERNAL = 70
+CANNOT_WRITE = 73
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_FRAMES_SHOWN = 20
+
+
+def say(message: str) -> None:
+    """Print a message of wattest's own on stderr, whatever state that is in."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"wattest: {printable(message)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which names in a module could use against a terminal."""
+    return "".join(char if char == "\n" or char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def describe(error: WattestError) -> tuple[str, int]:
+    """Message and exit status of a failure that kept a run from beginning, or of its end."""
+    if isinstance(error, ModuleError):
+        place = "" if error.source is None else f"{error.source}: "
+        return f"{place}{error}{_hint(error.source)}", BAD_MODULE
+    if isinstance(error, LinkError):
+        return f"cannot link: {error}", BAD_MODULE
+    if isinstance(error, NoEntryPoint):
+        return str(error), BAD_MODULE
+    if isinstance(error, InputError):
+        return str(error), MISSING_INPUT
+    if isinstance(error, OutputError):
+        return str(error), CANNOT_WRITE
+    if isinstance(error, (JobError, EngineUnavailable)):
+        return str(error), USAGE
+    if isinstance(error, LimitExceeded):
+        return limit_message(error), EXIT_LIMIT
+    if isinstance(error, Trap):
+        return trap_message(error), EXIT_TRAP
+    return str(error), INTERNAL
+
+
+def _hint(source: str | None) -> str:
+    """What a file that is no module seems to be instead."""
+    if source is None:
+        return ""
+    try:
+        with Path(source).open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return ""
+    hint = None
+    if not head:
+        hint = "the file is empty"
+    elif head.startswith(b"\0asm"):
+        if head[4:8] == b"\x0d\0\1\0":
+            hint = "this is a component; only core modules run here (wasm32-wasip1 builds them)"
+        elif head[6:8] == b"\1\0":
+            hint = "this is a component of an older draft; only core modules run here"
+    elif head.lstrip().startswith((b"(", b";;")):
+        hint = "this looks like the text format; wat2wasm or wasm-tools parse makes a binary of it"
+    elif head.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe", b"MZ")):
+        hint = "this is a native program, not WebAssembly"
+    elif head.startswith(b"#!"):
+        hint = "this is a script, not WebAssembly"
+    elif head.startswith(b"BC\xc0\xde"):
+        hint = "this is LLVM bitcode; wasm-ld makes a module of it"
+    return "" if hint is None else f"\n{hint}"
+
+
+_LIMIT_FLAGS = {
+    "fuel": "--fuel raises it",
+    "wall time": "--timeout raises it",
+    "memory pages": "--memory raises it",
+}
+
+
+def limit_message(error: LimitExceeded) -> str:
+    """Which limit ended a run, and how it could be raised."""
+    allowed = _allowed(error)
+    flag = _LIMIT_FLAGS.get(error.limit)
+    hint = "" if flag is None else f"; {flag}"
+    return f"limit reached: {error.limit}{allowed}{hint}{_frames(error)}"
+
+
+def _allowed(error: LimitExceeded) -> str:
+    if error.allowed is None:
+        return ""
+    if error.limit == "wall time":
+        return f" ({error.allowed:g} s)"
+    if error.limit == "memory pages":
+        return f" ({error.allowed:,} pages, {error.allowed * PAGE_SIZE / 2**20:,.0f} MiB)"
+    unit = {"fuel": " units", "bytes written": " bytes", "module size": " bytes"}
+    return f" ({error.allowed:,}{unit.get(error.limit, '')})"
+
+
+def trap_message(error: Trap) -> str:
+    """What the guest trapped on, and where."""
+    return f"trap: {error.message}{_frames(error)}"
+
+
+def _frames(error: Trap | LimitExceeded) -> str:
+    frames = error.backtrace
+    lines = [f"  {number}: {frame}" for number, frame in enumerate(frames[:_FRAMES_SHOWN])]
+    if len(frames) > _FRAMES_SHOWN:
+        lines.append(f"  ... and {len(frames) - _FRAMES_SHOWN:,} more")
+    return "".join(f"\n{line}" for line in lines)
+
+
+def stderr_is_terminal() -> bool:
+    """Whether a person sees stderr right now."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False

@@ -1,0 +1,296 @@
+"""``wattest run``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from wattest.cli.messages import BROKEN_PIPE, limit_message, say, stderr_is_terminal, trap_message
+from wattest.cli.terminal import StatusLine, open_tee
+from wattest.cli.units import parse_duration, parse_fuel, parse_memory
+from wattest.engine import Limits
+from wattest.errors import InputError, LimitExceeded, OutputError, Trap
+from wattest.jobs import Interrupted, Job, RunResult, run_job
+from wattest.jobs.job import (
+    parse_directory,
+    parse_env,
+    parse_input,
+    parse_linked_module,
+    parse_output,
+)
+
+__all__ = ["run"]
+
+_STDIN_LIMIT = 1 << 30
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """A callback that replaces an option's text by what it means."""
+    return lambda _context, _option, text: parse(text)
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a program and say what it did.",
+)
+@click.option("-e", "--env", multiple=True, metavar="K=V", help="Set an environment variable.")
+@click.option(
+    "-i",
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SRC[:DST]",
+    help="Let the program read a file or directory, at DST or under /inputs by its own name.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="NAME:PATH",
+    help="Give it an empty directory at PATH, collected as NAME; outputs:/outputs is always there.",
+)
+@click.option(
+    "--dir",
+    "directories",
+    multiple=True,
+    metavar="HOST::GUEST[:ro]",
+    help="Let it work in a directory of this machine; the run cannot be repeated then.",
+)
+@click.option(
+    "--stdin",
+    "stdin",
+    metavar="FILE",
+    help="Give it this file as standard input; - is wattest's own. [default: none]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "accel", "reference"]),
+    default="auto",
+    show_default=True,
+    help="What executes it.",
+)
+@click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
+@click.option(
+    "--invoke",
+    metavar="FUNC",
+    help="Call this export with ARGS, typed by its signature, and print the results.",
+)
+@click.option(
+    "-I",
+    "--import-module",
+    "modules",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Link another module first; PROGRAM imports its exports from NAME.",
+)
+@click.option(
+    "--fuel",
+    default="1T",
+    show_default=True,
+    callback=_parsed(parse_fuel),
+    metavar="UNITS",
+    help="Stop after this many instructions, as docs/fuel.md counts.",
+)
+@click.option(
+    "--timeout",
+    default="1h",
+    show_default=True,
+    callback=_parsed(parse_duration),
+    metavar="TIME",
+    help="Stop after this much wall time, such as 90s or 5m.",
+)
+@click.option(
+    "--memory",
+    default="1GiB",
+    show_default=True,
+    callback=_parsed(parse_memory),
+    metavar="SIZE",
+    help="What each linear memory may grow to, such as 512MiB.",
+)
+@click.option(
+    "--clock",
+    type=click.Choice(["virtual", "real"]),
+    default="virtual",
+    show_default=True,
+    help="Time as the program sees it: virtual starts at 2000-01-01 and advances with fuel.",
+)
+@click.option(
+    "--random",
+    "seed",
+    default="0",
+    show_default=True,
+    metavar="SEED|system",
+    help="Key of the random bytes, or the system's.",
+)
+@click.option(
+    "--result-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep all results here: stdout, stderr, exitCode, the outputs and receipt.json.",
+)
+@click.option(
+    "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
+)
+@click.option("--quiet", is_flag=True, help="No status line, no word about results.")
+@click.argument("program", type=click.Path(path_type=Path))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def run(
+    env: tuple[str, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    directories: tuple[str, ...],
+    stdin: str | None,
+    engine: str,
+    entry_point: str | None,
+    invoke: str | None,
+    modules: tuple[str, ...],
+    fuel: int | None,
+    timeout: float | None,
+    memory: int,
+    clock: str,
+    seed: str,
+    result_dir: Path | None,
+    receipt: str | None,
+    quiet: bool,
+    program: Path,
+    args: tuple[str, ...],
+) -> int:
+    """Run PROGRAM, a WebAssembly module for WASI preview1.
+
+    Options for wattest come before PROGRAM; everything after it goes to the program (a first --
+    is dropped).
+
+    Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
+    program that makes none leaves nothing behind.
+    """
+    job = Job(
+        program=program,
+        args=args[1:] if args[:1] == ("--",) else args,
+        env=parse_env(env),
+        stdin=_read_stdin(stdin),
+        inputs=tuple(map(parse_input, inputs)),
+        outputs=tuple(map(parse_output, outputs)),
+        directories=tuple(map(parse_directory, directories)),
+        modules=tuple(map(parse_linked_module, modules)),
+        entry_point=entry_point,
+        invoke=invoke,
+        clock=clock,
+        seed=None if seed == "system" else seed,
+        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory),
+        engine=engine,
+    )
+    if receipt not in (None, "-"):
+        _check_writable(Path(receipt))
+    line = StatusLine() if not quiet and stderr_is_terminal() else None
+    with _signals():
+        try:
+            result = run_job(
+                job,
+                target=result_dir,
+                near=Path() if result_dir is None else None,
+                stdout=open_tee("stdout", line),
+                stderr=open_tee("stderr", line),
+                progress=line,
+            )
+        finally:
+            if line is not None:
+                line.clear()
+    return _report(result, receipt, quiet, kept=result_dir is not None)
+
+
+def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) -> int:
+    """Say how the run ended, keep what it made; returns the exit status."""
+    status = result.exit_code
+    interruption = result.interruption
+    if isinstance(result.error, Trap):
+        say(trap_message(result.error))
+    elif isinstance(result.error, LimitExceeded):
+        say(limit_message(result.error))
+    elif isinstance(interruption, Interrupted):
+        # A reader that goes away (| head) is no failure worth a word.
+        if status != BROKEN_PIPE:
+            say(interruption.reason)
+    elif interruption is not None:
+        say("interrupted")
+    elif status > 255:
+        say(f"the program's exit code {status} is more than a process can have: ending with 255")
+        status = 255
+    for _, text in result.values:
+        click.echo(text)
+    if not kept and result.receipt.claim["result"]["outputs"]:
+        number = result.receipt.id.partition(":")[2][:12]
+        result.folder.keep(f"wattest-results-{number}")
+        kept = True
+    if receipt == "-":
+        click.echo(result.receipt.to_json(), nl=False)
+    elif receipt is not None:
+        try:
+            result.receipt.save(receipt)
+        except OSError as error:
+            raise OutputError(f"{receipt}: {error.strerror or error}") from error
+    if not quiet and (kept or receipt is not None):
+        place = f"results in {result.folder.path}, " if kept else ""
+        say(f"{place}receipt {result.receipt.id}")
+    for path in result.receipt.claim.get("external", {}).get("changedInputs", ()):
+        say(f"warning: the input {path} changed during the run")
+    return status
+
+
+def _read_stdin(name: str | None) -> bytes:
+    if name is None:
+        return b""
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(_STDIN_LIMIT + 1) if sys.stdin is not None else b""
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(_STDIN_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > _STDIN_LIMIT:
+        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
+    return data
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before a long run, not after it, that its receipt cannot be written."""
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path}: is a directory")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path.parent}: no such directory")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise OutputError(f"{path}: Permission denied")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the guest, not the collecting of its results."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise Interrupted(f"ended by {signal.Signals(number).name}", 128 + number)
+
+    before: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # nohup ignores SIGHUP; what is ignored stays ignored.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[int(number)] = signal.signal(number, interrupt)
+    except ValueError:  # not the main thread: signals belong to the embedder
+        pass
+    try:
+        yield
+    finally:
+        for ended, handler in before.items():
+            signal.signal(ended, handler)

@@ -1,0 +1,58 @@
+"""The guest's standard streams: kept in a file, hashed, and passed on live."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from wattest.audit.records import Content
+
+__all__ = ["Capture", "Interrupted"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody outside ended the run; like Ctrl-C it passes every ``except Exception``.
+
+    Attributes:
+        reason: what happened.
+        status: exit status of the command line, 128 and the signal's number.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class Capture:
+    """Collects what the guest writes to one stream.
+
+    Args:
+        path: file to make and fill.
+        tee: called with each piece as soon as it was written, or None. What it raises ends the
+            run.
+    """
+
+    def __init__(self, path: Path, tee: Callable[[bytes], object] | None = None) -> None:
+        self._file = path.open("wb")
+        self._tee = tee
+        self._state = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Keep ``data``, then pass it on."""
+        self._file.write(data)
+        self._state.update(data)
+        self._size += len(data)
+        if self._tee is not None:
+            self._tee(data)
+
+    @property
+    def content(self) -> Content:
+        """Digest and size of all that was written so far."""
+        return Content(self._state.hexdigest(), self._size)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()

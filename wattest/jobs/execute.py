@@ -1,0 +1,364 @@
+"""Runs a job: reads, links, calls, collects, and writes the receipt."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from wattest.api import Func, Instance, Module, Store
+from wattest.audit import ExternalLog, Trace, make_receipt
+from wattest.audit.records import (
+    Claim,
+    Content,
+    Entry,
+    Environment,
+    External,
+    Invocation,
+    Policy,
+    Program,
+    Result,
+    TrapRecord,
+)
+from wattest.errors import Exit, InputError, LimitExceeded, OutputError, Trap, TrapKind
+from wattest.jobs.capture import Capture, Interrupted
+from wattest.jobs.job import Job
+from wattest.jobs.modules import Start, choose_start, initialize, load_module
+from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
+from wattest.jobs.typed import format_values
+from wattest.version import __version__
+from wattest.wasi import (
+    Mount,
+    RealClock,
+    SeededRandom,
+    SystemRandom,
+    VirtualClock,
+    Wasi,
+    WasiConfig,
+)
+from wattest.wasi.vfs.memory import MemoryTree
+
+__all__ = ["EXIT_LIMIT", "EXIT_TRAP", "Progress", "run_job"]
+
+EXIT_TRAP = 134
+"""Exit status after a trap: that of a process that aborted."""
+
+EXIT_LIMIT = 124
+"""Exit status at a limit: that of ``timeout``."""
+
+_INTERRUPT = 130
+
+Tee = Callable[[bytes], object]
+
+
+@dataclass
+class Progress:
+    """How far a run is; told between slices of fuel and while it waits.
+
+    Attributes:
+        seconds: since the job began.
+        fuel: units consumed.
+        memory_pages: most pages that any memory had.
+        host_calls: made so far.
+    """
+
+    seconds: float
+    fuel: int
+    memory_pages: int
+    host_calls: int
+
+
+@dataclass
+class _Ending:
+    """How the guest's part of the run ended."""
+
+    status: str
+    exit_code: int
+    values: list[tuple[str, str]] | None = None
+    error: Trap | LimitExceeded | None = None
+    interruption: KeyboardInterrupt | None = None
+
+
+def run_job(
+    job: Job,
+    *,
+    target: Path | None = None,
+    near: Path | None = None,
+    stdout: Tee | None = None,
+    stderr: Tee | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> RunResult:
+    """Run a job to its end, whatever that is, and collect what it made.
+
+    Args:
+        job: what to run.
+        target: result folder to make; a temporary one when None.
+        near: where a temporary folder is made if it can be.
+        stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
+            run.
+        progress: is told how far the run is; what it raises ends the run.
+
+    Returns:
+        The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
+        guest ran.
+
+    Raises:
+        InputError: the program, a module or an input is missing or cannot be read.
+        OutputError: the results cannot be written.
+        DecodeError, ValidationError, LinkError: a module cannot run here.
+        NoEntryPoint, JobError: there is no such function, or it takes other arguments.
+        LimitExceeded: a module is too large.
+        EngineUnavailable: that engine was not built.
+    """
+    return _Run(job, target, near, stdout, stderr, progress).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        job: Job,
+        target: Path | None,
+        near: Path | None,
+        stdout: Tee | None,
+        stderr: Tee | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.job = job
+        self.target, self.near = target, near
+        self.tees = (stdout, stderr)
+        self.progress = progress
+        self.started = datetime.now(timezone.utc)
+        self.began = time.monotonic()
+        self.trace = Trace()
+        self.external = ExternalLog()
+
+    def run(self) -> RunResult:
+        job = self.job
+        self.store = Store(job.engine, job.limits)
+        self.store.on_slice = self.check
+        program = load_module(job.program, job.limits)
+        modules = [load_module(linked.source, job.limits) for linked in job.modules]
+        start = choose_start(job, program)
+        scans = [scan_input(item.source, item.guest_path) for item in job.inputs]
+        folder = ResultFolder(self.target, self.near)
+        try:
+            return self.run_in(folder, program, modules, start, scans)
+        except BaseException:
+            if folder.path != self.target:
+                folder.discard()
+            raise
+
+    def run_in(
+        self,
+        folder: ResultFolder,
+        program: Module,
+        modules: list[Module],
+        start: Start,
+        scans: list[Scan],
+    ) -> RunResult:
+        try:
+            for output in self.job.outputs:
+                (folder.path / output.name).mkdir()
+            streams = [
+                Capture(folder.path / name, tee)
+                for name, tee in zip(("stdout", "stderr"), self.tees)
+            ]
+        except OSError as error:
+            raise OutputError(f"{error.filename}: {error.strerror}") from error
+        try:
+            with self.make_wasi(folder, streams) as wasi:
+                ending = self.call(wasi, program, modules, start)
+        finally:
+            for stream in streams:
+                stream.close()
+        entries: list[Entry] = []
+        try:
+            for name in sorted(output.name for output in self.job.outputs):
+                entries += scan_output(folder.path, name)
+            claim = self.claim(
+                ending,
+                program,
+                modules,
+                start,
+                scans,
+                (streams[0].content, streams[1].content),
+                entries,
+            )
+            receipt = make_receipt(claim, self.environment())
+            (folder.path / "exitCode").write_text(str(ending.exit_code))
+            receipt.save(folder.path / "receipt.json")
+        except OSError as error:
+            raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
+        folder.finish()
+        return RunResult(
+            status=ending.status,
+            exit_code=ending.exit_code,
+            outputs=Outputs(folder, tuple(entries)),
+            receipt=receipt,
+            values=tuple(ending.values or ()),
+            error=ending.error,
+            folder=folder,
+            interruption=ending.interruption,
+        )
+
+    def check(self) -> None:
+        """Between slices of fuel and while the shim waits: deadline and progress."""
+        seconds = time.monotonic() - self.began
+        allowed = self.job.limits.wall_time
+        if allowed is not None and seconds > allowed:
+            raise LimitExceeded("wall time", allowed)
+        if self.progress is not None:
+            store = self.store
+            self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))
+
+    def make_wasi(self, folder: ResultFolder, streams: list[Capture]) -> Wasi:
+        job = self.job
+        real = job.clock == "real"
+        config = WasiConfig(
+            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            env=tuple(job.env.items()),
+            stdin=job.stdin,
+            stdout=streams[0].write,
+            stderr=streams[1].write,
+            mounts=_mounts(job, folder.path),
+            clock=RealClock() if real else VirtualClock(),
+            random=SystemRandom() if job.seed is None else SeededRandom(job.seed),
+            limits=job.limits,
+            real_times=real,
+            check=self.check,
+            recorder=self.external,
+        )
+        try:
+            return Wasi(config, self.trace)
+        except OSError as error:
+            raise InputError(f"{error.filename}: {error.strerror}") from error
+
+    def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
+        """Link and run; everything that can end a guest ends here."""
+        try:
+            self.check()
+            imports: dict[str, Any] = dict(wasi.imports())
+            for linked, module in zip(self.job.modules, modules):
+                instance = Instance(module, imports, store=self.store)
+                initialize(instance)
+                imports[linked.name] = instance
+            instance = Instance(program, imports, store=self.store)
+            if start.shown is not None:
+                initialize(instance)
+            function = instance.exports[start.function]
+            assert isinstance(function, Func)
+            result = function(*start.arguments)
+        except Exit as error:
+            return _Ending("exit", error.code)
+        except Trap as error:
+            return _Ending("trap", EXIT_TRAP, error=error)
+        except LimitExceeded as error:
+            return _Ending("limit", EXIT_LIMIT, error=error)
+        except KeyboardInterrupt as error:
+            status = error.status if isinstance(error, Interrupted) else _INTERRUPT
+            return _Ending("interrupted", status, interruption=error)
+        values = None if start.shown is None else format_values(start.type, result)
+        return _Ending("exit", 0, values=values)
+
+    def claim(
+        self,
+        ending: _Ending,
+        program: Module,
+        modules: list[Module],
+        start: Start,
+        scans: list[Scan],
+        streams: tuple[Content, Content],
+        outputs: list[Entry],
+    ) -> Claim:
+        job = self.job
+        trap = ending.error if isinstance(ending.error, Trap) else None
+        limit = ending.error.limit if isinstance(ending.error, LimitExceeded) else None
+        outside = External(
+            values=self.external.values,
+            values_root=self.external.root,
+            directories=[(item.guest_path, item.writable) for item in job.directories],
+            changed=[path for scan in scans for path in scan.changed()],
+        )
+        seen = outside.values or outside.directories or outside.changed
+        external = outside if seen else None
+        by_chance = limit == "wall time" or ending.status == "interrupted"
+        return Claim(
+            program=_program(program),
+            modules=[_program(module, linked.name) for linked, module in zip(job.modules, modules)],
+            invocation=Invocation(start.function, start.shown),
+            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            env=job.env,
+            stdin=content_of_bytes(job.stdin),
+            inputs=sorted(
+                (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
+            ),
+            outputs=sorted((output.name, output.guest_path) for output in job.outputs),
+            policy=Policy(job.clock, job.seed, job.limits),
+            result=Result(
+                status=ending.status,
+                exit_code=ending.exit_code if ending.status == "exit" else None,
+                trap=None if trap is None else _trap_record(trap),
+                limit=limit,
+                values=ending.values,
+                fuel=self.store.fuel_used,
+                peak_memory_pages=self.store.peak_pages,
+                stdout=streams[0],
+                stderr=streams[1],
+                outputs=outputs,
+                host_calls=self.trace.calls,
+                trace_root=self.trace.root,
+            ),
+            external=external,
+            reproducible=external is None and not by_chance,
+        )
+
+    def environment(self) -> Environment:
+        return Environment(
+            engine=self.store.engine.name,
+            version=__version__,
+            python=f"{platform.python_implementation()} {platform.python_version()}",
+            platform=f"{platform.system()} {platform.machine()}",
+            started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            wall_time=time.monotonic() - self.began,
+        )
+
+
+def _mounts(job: Job, folder: Path) -> list[Mount]:
+    """The guest's tree: live directories first, as programs look for those at descriptor 3."""
+    mounts = []
+    for item in job.directories:
+        if not item.source.is_dir():
+            raise InputError(f"{item.source}: no such directory")
+        mounts.append(Mount(item.guest_path, item.source, item.writable))
+    mounts += [Mount(item.guest_path, item.source) for item in job.inputs]
+    mounts += [Mount(item.guest_path, folder / item.name, True) for item in job.outputs]
+    # Directories that only lead to mounts can be listed too, /inputs even when there is none.
+    taken = {_key(mount.guest_path) for mount in mounts}
+    mounts += [Mount(path, MemoryTree()) for path in ("/inputs", "/") if path not in taken]
+    return mounts
+
+
+def _key(guest_path: str) -> str:
+    return "/" + "/".join(part for part in guest_path.split("/") if part not in ("", "."))
+
+
+def _program(module: Module, name: str | None = None) -> Program:
+    return Program(Content(module.sha256, len(module.binary)), name)
+
+
+_KINDS = sorted(
+    (value for name, value in vars(TrapKind).items() if name.isupper()), key=len, reverse=True
+)
+
+
+def _trap_record(trap: Trap) -> TrapRecord:
+    kind = next((kind for kind in _KINDS if trap.message.startswith(kind)), trap.message)
+    for frame in trap.backtrace:
+        if frame.function is not None:
+            return TrapRecord(kind, frame.function, frame.name, frame.offset)
+    return TrapRecord(kind)

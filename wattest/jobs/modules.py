@@ -1,0 +1,118 @@
+"""Modules from files, and which of their exports a job calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wattest.api import Func, FuncType, Instance, Module
+from wattest.engine import Limits
+from wattest.errors import InputError, JobError, ModuleError
+from wattest.jobs.job import Job
+from wattest.jobs.typed import parse_values
+
+__all__ = ["NoEntryPoint", "Start", "choose_start", "initialize", "load_module"]
+
+_MANY = 20
+
+
+class NoEntryPoint(JobError):
+    """The program exports nothing that a run could begin with."""
+
+
+def load_module(path: Path, limits: Limits) -> Module:
+    """Read, decode and validate a module.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+        DecodeError, ValidationError: it is no module, or not a valid one; ``source`` is set.
+        LimitExceeded: it is larger than ``limits.module_size``.
+    """
+    try:
+        module = Module.from_file(path, limits=limits)
+        module.validate()
+    except ModuleError as error:
+        error.source = str(path)
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: {reason}") from error
+    return module
+
+
+class Start:
+    """What a run calls.
+
+    Attributes:
+        function: name of the export.
+        type: its type.
+        arguments: for the call.
+        shown: (type, text) of each argument; None for an entry point.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        functype: FuncType,
+        arguments: Sequence[Any] = (),
+        shown: Sequence[tuple[str, str]] | None = None,
+    ) -> None:
+        self.function = function
+        self.type = functype
+        self.arguments = arguments
+        self.shown = shown
+
+
+def choose_start(job: Job, module: Module) -> Start:
+    """Find the export that a job calls, and its arguments.
+
+    Raises:
+        JobError: the export that the job names is missing or of the wrong type, or an argument
+            does not fit.
+        NoEntryPoint: the job names none, and the program has no ``_start`` without parameters.
+    """
+    functions = {
+        export.name: export.type for export in module.exports if isinstance(export.type, FuncType)
+    }
+    if job.invoke is not None:
+        functype = _named(functions, job.invoke, job.program)
+        arguments, shown = parse_values(job.invoke, functype, job.args)
+        return Start(job.invoke, functype, arguments, shown)
+    if job.entry_point is not None:
+        functype = _named(functions, job.entry_point, job.program)
+        if functype.params:
+            signature = functype.signature(job.entry_point)
+            raise JobError(f"{signature} takes arguments: --invoke gives it some")
+        return Start(job.entry_point, functype)
+    found = functions.get("_start")
+    if found is None:
+        raise NoEntryPoint(
+            f"{job.program}: not a command: it exports no function _start; "
+            f"--invoke or --entry-point can name one of its functions: {_listed(functions)}"
+        )
+    if found.params:
+        raise NoEntryPoint(f"{job.program}: its _start takes arguments: {found.signature()}")
+    return Start("_start", found)
+
+
+def _named(functions: dict[str, FuncType], name: str, program: Path) -> FuncType:
+    if name not in functions:
+        raise JobError(f"{program} exports no function {name!r}; it has {_listed(functions)}")
+    return functions[name]
+
+
+def _listed(functions: dict[str, FuncType]) -> str:
+    names = sorted(functions)
+    more = ", ..." if len(names) > _MANY else ""
+    return (", ".join(names[:_MANY]) or "none") + more
+
+
+def initialize(instance: Instance) -> None:
+    """Call a reactor's ``_initialize``, which has to come before all its other functions.
+
+    Raises: what the call raises.
+    """
+    function = instance.exports.get("_initialize")
+    if isinstance(function, Func) and not function.type.params:
+        function()
