@@ -24,6 +24,10 @@ MONTHS = tuple(
 WINDS = ("a light", "a steady", "a fresh", "a raw", "hardly any", "a shifting", "a strong")
 QUARTERS = tuple("north north-east east south-east south south-west west north-west".split())
 SKIES = (
+    "Mackerel clouds marched over at sunrise",
+    "Sleet rattled against the glass since four",
+    "A rainbow stood on the quarry for a quarter of an hour",
+    "Drizzle, then a watery brightness",
     "The sky was clear until noon",
     "Low cloud lay on the hill the whole morning",
     "Thin high cloud came over before breakfast",
@@ -32,6 +36,9 @@ SKIES = (
     "The sky stayed the colour of slate",
 )
 SEAS = (
+    "surf thundered in the caves below",
+    "a confused chop made landing difficult",
+    "kelp and timber lay thick along the strand",
     "the sea was quiet",
     "a long swell ran in from the open water",
     "short steep waves broke over the outer rocks",
@@ -40,6 +47,16 @@ SEAS = (
     "white water showed along the reef",
 )
 WORKS = (
+    "sewed a canvas cover for the signal gun",
+    "split kindling and stacked it under the stairs",
+    "copied last month's tables in a fair hand",
+    "polished every prism and counted them twice",
+    "tarred the roof of the privy, a thankless errand",
+    "taught the assistant his knots and his logarithms",
+    "dug forty pounds of potatoes",
+    "fastened a loose stone on the breakwater",
+    "tested the fog signal and frightened the hens",
+    "washed blankets, the weather permitting",
     "cleaned the lens and trimmed the lamp",
     "wound the clock and compared it with the signal at noon",
     "painted the railings on the west side",
@@ -52,6 +69,16 @@ WORKS = (
     "set the new thermometer beside the old one to compare them",
 )
 SIGHTS = (
+    "a whale blew {m} times beyond the bell buoy",
+    "three schooners beat up the channel under reefed topsails",
+    "a swarm of starlings settled on the balcony rail, {n} by my estimate",
+    "the survey party landed with tripods and {m} crates of brass instruments",
+    "porpoises kept company with the pilot cutter for {m} miles",
+    "a painter from the city set up an easel and quarrelled with the wind",
+    "we found {n} eggs under the eastern ledge and left them where they were",
+    "an empty dory floated past, upside down, with moss on her keel",
+    "smoke rose behind the headland until somebody remembered it was harvest",
+    "the doctor rowed across to look at the assistant's thumb",
     "{n} gannets passed, all to the south",
     "a seal lay on the slip and would not move for us",
     "{n} fishing boats went out and {m} came back before dark",
@@ -64,6 +91,24 @@ SIGHTS = (
     "geese came over in the evening, {n} of them in one line",
 )
 REMARKS = (
+    "The kettle boiled dry while I was on the gallery, which will not happen twice.",
+    "Somebody had left a parcel of newspapers at the gate, {n} days old and very welcome.",
+    "The inspector wrote that our figures agree with those of the mainland to a hair.",
+    "At dusk a thin ring stood round the moon, and the old men say that means snow.",
+    "Two panes on the seaward side are cracked; putty and patience will have to do.",
+    "We ate the last of the salted herring and opened the barrel of apples.",
+    "Thunder was heard at {m} o'clock, far out, without any lightning that we could see.",
+    "The goat broke her rope, visited every garden and came home by herself at supper.",
+    "I have begun to carve a chess set out of driftwood; the knights give me trouble.",
+    "A bottle drifted ashore with a letter in it, but salt had eaten all the ink.",
+    "Our fiddle lost a string, so the evening was spent on arithmetic instead.",
+    "Frost painted ferns inside the windows, and the pump had to be thawed with a candle.",
+    "My brother's letter speaks of railways and taxes; both seem to belong to another planet.",
+    "We measured the cliff path again: it has become {n} inches narrower since spring.",
+    "The barometer needs a new tube, and I need a new pair of boots.",
+    "Phosphorescence in the bay after midnight, bright enough to read a page by.",
+    "The cat has taken a dislike to the assistant, who pretends not to notice.",
+    "Nothing rusts so fast as a promise, my predecessor wrote on this page, and a hinge.",
     "The glass fell by {n} points in the evening, so I made everything fast.",
     "The rain gauge held {n} tenths; I emptied it twice to be sure.",
     "The wind went round with the tide and was gone by night.",
