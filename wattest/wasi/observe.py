@@ -31,9 +31,9 @@ class HostCall:
         arguments: by the witx's parameter names and in its order. Integers are unsigned, but for
             ``fd_seek``'s signed ``offset``; flags, enumerations and rights are their numbers;
             pointers are guest addresses; a path is a str (bytes that are not UTF-8 appear as
-            ``\\xNN``), or None when it lay outside memory; an iovec array is a list of
-            ``[buf, buf_len]`` pairs, or None when it lay outside memory or was too long. Values
-            can be as large as 2**64 - 1: more than a JSON number holds exactly.
+            ``\\xNN``), an iovec array a list of ``(buf, buf_len)`` pairs, and either is None when
+            it lay outside memory or was too long. Values can be as large as 2**64 - 1: more than
+            a JSON number holds exactly.
         errno: the errno that was returned (0 is success), or None when the call did not return
             (``proc_exit``, ``proc_raise``, a call that ran into a limit of the run).
         results: by the witx's names, only after success: integers, or for a structure

@@ -54,7 +54,7 @@ class WasiConfig:
         limits: ``open_files`` and ``bytes_written`` count here.
         real_times: show host files' own times; otherwise every file shows 2000-01-01T00:00:00Z
             until the run changes it, then the run's own time.
-        check: called wherever time passes in the shim (sleeps, waits, long transfers); may raise
+        check: called at every call, and again and again in long ones (sleeps, waits); may raise
             to end the run.
         recorder: is told of every value that comes from outside.
     """
@@ -97,6 +97,9 @@ class HostFunction:
 _MASK32 = 0xFFFFFFFF
 _MASK64 = 0xFFFFFFFFFFFFFFFF
 
+_MAX_STRINGS = 1 << 31
+"""Bytes that all arguments, or all variables, may take in the guest with their pointers."""
+
 _Handler = Callable[..., tuple[int, ...]]
 
 
@@ -124,6 +127,7 @@ class _Binding:
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
         self.state.fuel = call.fuel
+        self.state.check()
         shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
         errno: int = Errno.SUCCESS
         values: tuple[int, ...] = ()
@@ -171,7 +175,8 @@ class _Binding:
             try:
                 if kind.name == "string":
                     text = _read_path(call, first & _MASK32, second & _MASK32)
-                    seen = text.decode("utf-8", "backslashreplace")
+                    if shown is not None:
+                        seen = text.decode("utf-8", "backslashreplace")
                     check_path(text)
                     arguments.append(text)
                 elif len(kind.wasm) == 2:
@@ -278,8 +283,8 @@ class Wasi:
         bytes_written: bytes that the run has written so far, files and streams together.
 
     Raises:
-        ValueError: an argument or variable holds a NUL, a variable's name is impossible, or a
-            mount's guest path is impossible or taken twice.
+        ValueError: an argument or variable holds a NUL, a variable's name is impossible, there
+            is too much of them, or a mount's guest path is impossible or taken twice.
         OSError: a mounted host path can't be opened.
     """
 
@@ -288,6 +293,9 @@ class Wasi:
         self.observer = observer
         args = [_string(arg, "the argument") for arg in config.args]
         environ = _environment(config.env)
+        for strings in (args, environ):
+            if sum(map(len, strings)) + 5 * len(strings) >= _MAX_STRINGS:
+                raise ValueError("arguments or environment are larger than a guest's memory")
         budget = Budget(config.limits.bytes_written)
         recorder = config.recorder
         record = None if recorder is None else recorder.on_external

@@ -193,7 +193,7 @@ class State:
         context: what the file systems share.
         clock, random: see `wattest.wasi.sources`.
         limits: limits of the run.
-        check: may raise to end the run, called wherever time passes.
+        check: may raise to end the run; called wherever time passes.
         recorder: is told of what comes from outside.
     """
 
