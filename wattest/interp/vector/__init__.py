@@ -17,18 +17,25 @@ from wattest.interp.vector import bitwise, conversions, floats, integers, lanes,
 __all__ = ["FUNCTIONS"]
 
 
-def _find(name: str) -> Callable[..., Any] | None:
-    for home in (lanes, bitwise, integers, floats, conversions, relaxed):
-        function = vars(home).get(name)
-        if function is not None:
-            return function  # type: ignore[no-any-return]
-    return None
+_HOMES = (lanes, bitwise, integers, floats, conversions, relaxed)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    row.name: function
-    for row in OPCODES
-    if row.feature in ("simd", "relaxed_simd")
-    and (function := _find(row.name.replace(".", "_"))) is not None
-}
+def _functions() -> dict[str, Callable[..., Any]]:
+    functions: dict[str, Callable[..., Any]] = {}
+    named: set[int] = set()
+    for row in OPCODES:
+        name = row.name.replace(".", "_")
+        home = next((home for home in _HOMES if name in vars(home)), None)
+        if home is None:
+            continue
+        function = functions[row.name] = vars(home)[name]
+        # What an operator on shapes has made bears that operator's name. Relaxed instructions
+        # that are the same as an earlier one leave it that one's.
+        if id(function) not in named:
+            function.__name__ = function.__qualname__ = name
+            named.add(id(function))
+    return functions
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = _functions()
 """The function of each vector instruction that does not access memory, by name."""

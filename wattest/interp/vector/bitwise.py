@@ -1,4 +1,4 @@
-"""Operators on the vector as 128 bits (spec 4.3.5, *vvunop* ... ; 4.6.8, *vvtestop*)."""
+"""Operators on the vector as 128 bits (spec 4.3.5, *vvunop* ... ; 4.6.11, *vvtestop*)."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def ishr(shape: IShape) -> Lane:
 
 
 def all_true(shape: IShape) -> VTestOp:
-    """vtestop all_true (4.6.8): is no lane zero?"""
+    """vtestop all_true (4.6.11): is no lane zero?"""
     unpack = shape.unsigned.unpack
 
     def vtestop(a: bytes) -> int:

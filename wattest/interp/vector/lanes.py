@@ -1,4 +1,4 @@
-"""Making vectors of scalars and taking them apart (spec 4.6.8); swizzle and shuffle (4.3.5).
+"""Making vectors of scalars and taking them apart (spec 4.6.11); swizzle and shuffle (4.3.5).
 
 The function of an instruction with an immediate takes that first.
 """

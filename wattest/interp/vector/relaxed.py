@@ -1,4 +1,4 @@
-"""Relaxed operators (spec 4.3.6), as the deterministic profile has them (appendix A.5).
+"""Relaxed operators (spec 4.3.6), as the deterministic profile has them (appendix "Profiles").
 
 The spec gives each relaxed operator a list of results and a global parameter that picks one;
 the deterministic profile prescribes the first of each list. So ``relaxed_madd`` is not fused
