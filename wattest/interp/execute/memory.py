@@ -56,12 +56,12 @@ def _units(count: int) -> int:
 # Loads
 
 
-def i32_load(mem: MemInst, offset: int, i: int) -> int:
+def i32_load(mem: MemInst, offset: int, i: int) -> Any:
     """Load 4 bytes."""
     return mem.u32[e >> 2] if not (e := i + offset) & 3 else load(mem, I, e)
 
 
-def i64_load(mem: MemInst, offset: int, i: int) -> int:
+def i64_load(mem: MemInst, offset: int, i: int) -> Any:
     """Load 8 bytes."""
     return mem.u64[e >> 3] if not (e := i + offset) & 7 else load(mem, Q, e)
 
@@ -75,57 +75,57 @@ def f32_load(mem: MemInst, offset: int, i: int) -> float:
     return x if x == x else f32_from_bits(mem.u32[e >> 2])
 
 
-def f64_load(mem: MemInst, offset: int, i: int) -> float:
+def f64_load(mem: MemInst, offset: int, i: int) -> Any:
     """Load 8 bytes."""
     return mem.f64[e >> 3] if not (e := i + offset) & 7 else load(mem, D, e)
 
 
-def i32_load8_s(mem: MemInst, offset: int, i: int) -> int:
+def i32_load8_s(mem: MemInst, offset: int, i: int) -> Any:
     """Load a byte as a signed number."""
     return mem.i8[i + offset] & M32
 
 
-def i32_load8_u(mem: MemInst, offset: int, i: int) -> int:
+def i32_load8_u(mem: MemInst, offset: int, i: int) -> Any:
     """Load a byte as an unsigned number."""
     return mem.u8[i + offset]
 
 
-def i32_load16_s(mem: MemInst, offset: int, i: int) -> int:
+def i32_load16_s(mem: MemInst, offset: int, i: int) -> Any:
     """Load 2 bytes as a signed number."""
     return (mem.i16[e >> 1] if not (e := i + offset) & 1 else load(mem, SH, e)) & M32
 
 
-def i32_load16_u(mem: MemInst, offset: int, i: int) -> int:
+def i32_load16_u(mem: MemInst, offset: int, i: int) -> Any:
     """Load 2 bytes as an unsigned number."""
     return mem.u16[e >> 1] if not (e := i + offset) & 1 else load(mem, H, e)
 
 
-def i64_load8_s(mem: MemInst, offset: int, i: int) -> int:
+def i64_load8_s(mem: MemInst, offset: int, i: int) -> Any:
     """Load a byte as a signed number."""
     return mem.i8[i + offset] & M64
 
 
-def i64_load8_u(mem: MemInst, offset: int, i: int) -> int:
+def i64_load8_u(mem: MemInst, offset: int, i: int) -> Any:
     """Load a byte as an unsigned number."""
     return mem.u8[i + offset]
 
 
-def i64_load16_s(mem: MemInst, offset: int, i: int) -> int:
+def i64_load16_s(mem: MemInst, offset: int, i: int) -> Any:
     """Load 2 bytes as a signed number."""
     return (mem.i16[e >> 1] if not (e := i + offset) & 1 else load(mem, SH, e)) & M64
 
 
-def i64_load16_u(mem: MemInst, offset: int, i: int) -> int:
+def i64_load16_u(mem: MemInst, offset: int, i: int) -> Any:
     """Load 2 bytes as an unsigned number."""
     return mem.u16[e >> 1] if not (e := i + offset) & 1 else load(mem, H, e)
 
 
-def i64_load32_s(mem: MemInst, offset: int, i: int) -> int:
+def i64_load32_s(mem: MemInst, offset: int, i: int) -> Any:
     """Load 4 bytes as a signed number."""
     return (mem.i32[e >> 2] if not (e := i + offset) & 3 else load(mem, SI, e)) & M64
 
 
-def i64_load32_u(mem: MemInst, offset: int, i: int) -> int:
+def i64_load32_u(mem: MemInst, offset: int, i: int) -> Any:
     """Load 4 bytes as an unsigned number."""
     return mem.u32[e >> 2] if not (e := i + offset) & 3 else load(mem, I, e)
 
@@ -135,18 +135,20 @@ def i64_load32_u(mem: MemInst, offset: int, i: int) -> int:
 
 def i32_store(mem: MemInst, offset: int, i: int, a: int) -> None:
     """Store 4 bytes."""
-    if (e := i + offset) & 3:
-        store_at(mem, I, e, a)
+    at, value = i + offset, a
+    if at & 3:
+        store_at(mem, I, at, value)
     else:
-        mem.u32[e >> 2] = a
+        mem.u32[at >> 2] = value
 
 
 def i64_store(mem: MemInst, offset: int, i: int, a: int) -> None:
     """Store 8 bytes."""
-    if (e := i + offset) & 7:
-        store_at(mem, Q, e, a)
+    at, value = i + offset, a
+    if at & 7:
+        store_at(mem, Q, at, value)
     else:
-        mem.u64[e >> 3] = a
+        mem.u64[at >> 3] = value
 
 
 def f32_store(mem: MemInst, offset: int, i: int, a: float) -> None:
@@ -159,10 +161,11 @@ def f32_store(mem: MemInst, offset: int, i: int, a: float) -> None:
 
 def f64_store(mem: MemInst, offset: int, i: int, a: float) -> None:
     """Store 8 bytes."""
-    if (e := i + offset) & 7:
-        store_at(mem, D, e, a)
+    at, value = i + offset, a
+    if at & 7:
+        store_at(mem, D, at, value)
     else:
-        mem.f64[e >> 3] = a
+        mem.f64[at >> 3] = value
 
 
 def i32_store8(mem: MemInst, offset: int, i: int, a: int) -> None:
@@ -172,10 +175,11 @@ def i32_store8(mem: MemInst, offset: int, i: int, a: int) -> None:
 
 def i32_store16(mem: MemInst, offset: int, i: int, a: int) -> None:
     """Store the low 2 bytes."""
-    if (e := i + offset) & 1:
-        store_at(mem, H, e, a & 0xFFFF)
+    at, value = i + offset, a & 0xFFFF
+    if at & 1:
+        store_at(mem, H, at, value)
     else:
-        mem.u16[e >> 1] = a & 0xFFFF
+        mem.u16[at >> 1] = value
 
 
 def i64_store8(mem: MemInst, offset: int, i: int, a: int) -> None:
@@ -185,18 +189,20 @@ def i64_store8(mem: MemInst, offset: int, i: int, a: int) -> None:
 
 def i64_store16(mem: MemInst, offset: int, i: int, a: int) -> None:
     """Store the low 2 bytes."""
-    if (e := i + offset) & 1:
-        store_at(mem, H, e, a & 0xFFFF)
+    at, value = i + offset, a & 0xFFFF
+    if at & 1:
+        store_at(mem, H, at, value)
     else:
-        mem.u16[e >> 1] = a & 0xFFFF
+        mem.u16[at >> 1] = value
 
 
 def i64_store32(mem: MemInst, offset: int, i: int, a: int) -> None:
     """Store the low 4 bytes."""
-    if (e := i + offset) & 3:
-        store_at(mem, I, e, a & M32)
+    at, value = i + offset, a & M32
+    if at & 3:
+        store_at(mem, I, at, value)
     else:
-        mem.u32[e >> 2] = a & M32
+        mem.u32[at >> 2] = value
 
 
 # Size and bulk operations

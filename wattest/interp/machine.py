@@ -1,0 +1,430 @@
+"""The machine that runs the reference engine (spec 4.2.16-4.2.19, 4.6.10, 4.7.3).
+
+Its whole state is data: a stack of frames, each a list of values, and the index of the next
+instruction. It can be stepped one instruction at a time (`Machine.step`), looked at between
+steps (`Machine.frames`), and run to the end (`Machine.run`), in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wattest.errors import (
+    FrameInfo,
+    FuelExhausted,
+    LimitExceeded,
+    StackExhausted,
+    Trap,
+)
+from wattest.interp.execute import trap_kind
+from wattest.interp.module import Instr
+from wattest.interp.prepare import (
+    BULK,
+    CALL,
+    NEXT,
+    RETURN,
+    Edge,
+    FunctionCode,
+    Segment,
+    Site,
+    prepare,
+)
+from wattest.interp.runtime import FuncInst, HostFunc, Store, WasmFunc
+
+__all__ = ["MAX_NESTING", "Frame", "Machine"]
+
+_SLICE = 100_000
+"""Fuel between two calls of `Store.on_slice`, unless a segment alone costs more."""
+
+MAX_NESTING = 100
+"""Invocations that may be in progress at once, each but the first from a host function."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a machine, as it stands between two instructions.
+
+    Attributes:
+        func: its function, or None while a constant expression is evaluated.
+        pc: index of the instruction that is next, or, in a caller, of the call.
+        instr: that instruction.
+        locals: values of the locals.
+        operands: values of the operand stack, the top last; in a caller without the arguments.
+    """
+
+    func: WasmFunc | None
+    pc: int
+    instr: Instr
+    locals: tuple[Any, ...]
+    operands: tuple[Any, ...]
+
+
+class Machine:
+    """One invocation.
+
+    Args:
+        store: the store.
+        code: what to run.
+        args: values of the parameters.
+
+    Attributes:
+        results: the values returned, once there are any; else None.
+    """
+
+    def __init__(self, store: Store, code: FunctionCode, args: Sequence[Any] = ()) -> None:
+        self.store = store
+        self.results: list[Any] | None = None
+        # The callers of the current frame: its list and the site of its call.
+        self._callers: list[tuple[list[Any], Site]] = []
+        self._code = code
+        self._r: list[Any] = [*args, *code.rest]
+        self._pc = 0
+        # Whether the segment at _pc is still to be paid for.
+        self._owed = True
+        self._frames, self._slots = 1, code.slots
+        self._outer: tuple[int, int] | None = None
+
+    # Looking
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The frames, innermost first."""
+        height = self._code.heights[self._pc]
+        frames = [_frame(self._code, self._r, self._pc, height)]
+        for r, site in reversed(self._callers):
+            frames.append(_frame(site.code, r, site.pc, site.begin - site.code.locals))
+        return frames
+
+    def backtrace(self) -> tuple[FrameInfo, ...]:
+        """The frames as errors show them, innermost first."""
+        places = [(self._code, self._pc)]
+        places += [(site.code, site.pc) for _, site in reversed(self._callers)]
+        return tuple(
+            _frame_info(code.func, code.instrs[pc].offset)
+            for code, pc in places
+            if code.func is not None
+        )
+
+    # Running
+
+    def run(self) -> list[Any]:
+        """Run to the end, or go on to the end after `FuelExhausted`.
+
+        Returns:
+            The values returned.
+
+        Raises:
+            Trap: with the backtrace filled in; `StackExhausted` among them.
+            FuelExhausted: it can be run on once the store has more fuel.
+            Exception: what a host function or `Store.on_slice` raised.
+        """
+        self._enter()
+        try:
+            return self._run()
+        finally:
+            self._leave()
+
+    def step(self) -> bool:
+        """Run one instruction. Leaving a function at its final ``end`` is a step of its own.
+
+        Returns:
+            Whether there is a next one; if not, `results` is set.
+
+        Raises:
+            Exception: as `run`.
+        """
+        if self.results is not None:
+            return False
+        self._enter()
+        try:
+            self._step()
+        finally:
+            self._leave()
+        return self.results is None
+
+    def _enter(self) -> None:
+        store = self.store
+        limits = store.limits
+        self._outer = (store.frames, store.slots)
+        store.frames += self._frames
+        store.slots += self._slots
+        store.nesting += 1
+        if (
+            store.nesting > MAX_NESTING
+            or store.frames > limits.frames
+            or store.slots > limits.slots
+        ):
+            self._leave()
+            raise StackExhausted()
+
+    def _leave(self) -> None:
+        store = self.store
+        assert self._outer is not None
+        store.frames, store.slots = self._outer
+        store.nesting -= 1
+
+    def _save(self, code: FunctionCode, r: list[Any], pc: int, owed: bool) -> None:
+        """Make the state that of the machine at rest."""
+        self._code, self._r, self._pc, self._owed = code, r, pc, owed
+        self._frames = 1 + len(self._callers)
+        self._slots = code.slots + sum(site.code.slots for _, site in self._callers)
+
+    def _run(self) -> list[Any]:
+        store = self.store
+        max_frames, max_slots = store.limits.frames, store.limits.slots
+        callers = self._callers
+        r = self._r
+        edge = self._code.edge(self._pc, charged=self._owed)
+        # Both count what other invocations hold as well.
+        frames, slots = store.frames, store.slots
+        # Fuel: store.fuel_used is `mark - left` whenever anybody can look.
+        mark = store.fuel_used
+        left = 0
+        step: Callable[[list[Any]], Any] | None = None
+        try:
+            while True:
+                left -= edge.cost
+                if left < 0:
+                    left += edge.cost
+                    store.fuel_used = mark - left
+                    self._save(edge.code, r, edge.pc, edge.cost > 0)
+                    mark = self._next_slice(edge.cost)
+                    left = mark - store.fuel_used - edge.cost
+                try:
+                    for step in edge.steps:
+                        step(r)
+                except Exception as error:
+                    self._save(edge.code, r, edge.pcs[edge.steps.index(step)], False)
+                    raise self._failure(error) from None
+                control = edge.control
+                if control is not None:
+                    try:
+                        edge = control(r)
+                    except Exception as error:
+                        self._save(edge.code, r, edge.control_pc, False)
+                        raise self._failure(error) from None
+                    continue
+                site = edge.site
+                kind = site.kind
+                if kind == RETURN:
+                    if not callers:
+                        self.results = r[site.begin : site.end]
+                        return self.results
+                    source = site
+                    caller, site = callers.pop()
+                    count = source.end - source.begin
+                    if count == 1:
+                        caller[site.begin] = r[source.begin]
+                    elif count:
+                        caller[site.begin : site.begin + count] = r[source.begin : source.end]
+                    r = caller
+                    frames -= 1
+                    slots -= source.code.slots
+                    edge = site.next
+                elif kind == NEXT:
+                    edge = site.next
+                elif kind == BULK:
+                    store.fuel_used = mark - left
+                    self._save(site.code, r, site.pc, False)
+                    self._bulk(r, site)
+                    mark = self._same_slice(mark)
+                    left = mark - store.fuel_used
+                    edge = site.next
+                else:
+                    func: FuncInst = site.func or r[site.end]
+                    if func.__class__ is WasmFunc:
+                        code = func.prepared
+                        if code.__class__ is not FunctionCode:
+                            code = prepare(func)
+                        if kind == CALL:
+                            frames += 1
+                            slots += code.slots
+                            if frames > max_frames or slots > max_slots:
+                                self._save(site.code, r, site.pc, False)
+                                raise StackExhausted(self.backtrace())
+                            callers.append((r, site))
+                        else:
+                            slots += code.slots - site.code.slots
+                            if slots > max_slots:
+                                self._save(site.code, r, site.pc, False)
+                                raise StackExhausted(self.backtrace())
+                        r = r[site.begin : site.end] + code.rest
+                        edge = code.entry
+                        continue
+                    store.fuel_used = mark - left
+                    store.frames, store.slots = frames, slots
+                    self._save(site.code, r, site.pc, False)
+                    results = self._call_host(func, r[site.begin : site.end], site.code)
+                    mark = self._same_slice(mark)
+                    left = mark - store.fuel_used
+                    begin = site.begin
+                    if kind != CALL:
+                        # A tail call of a host function: its results are this function's.
+                        if not callers:
+                            self.results = results
+                            return results
+                        frames -= 1
+                        slots -= site.code.slots
+                        r, site = callers.pop()
+                        begin = site.begin
+                    r[begin : begin + len(results)] = results
+                    edge = site.next
+        finally:
+            store.fuel_used = mark - left
+
+    def _step(self) -> None:
+        store = self.store
+        code, r, pc = self._code, self._r, self._pc
+        if self._owed:
+            cost = code.costs[pc]
+            if store.fuel_limit is not None and store.fuel_used + cost > store.fuel_limit:
+                self._exhausted()
+            store.fuel_used += cost
+            self._owed = False
+        while code.instrs[pc].op.name in ("end", "else") and pc < len(code.instrs) - 1:
+            pc = code.arms[pc] if code.instrs[pc].op.name == "else" else pc + 1
+        self._pc = pc
+        segment = code.single(pc)
+        try:
+            for step in segment.steps:
+                step(r)
+            if segment.control is not None:
+                edge: Edge = segment.control(r)
+                self._save(edge.code, r, edge.pc, True)
+                return
+        except Exception as error:
+            raise self._failure(error) from None
+        self._pass(segment, r)
+
+    def _pass(self, segment: Segment, r: list[Any]) -> None:
+        """Do what a site says, for `step`."""
+        store, callers, site = self.store, self._callers, segment.site
+        if site.kind == NEXT:
+            self._pc = site.next.pc
+        elif site.kind == BULK:
+            self._bulk(r, site)
+            self._pc = site.next.pc
+        elif site.kind == RETURN:
+            self._return(r[site.begin : site.end])
+        else:
+            func: FuncInst = site.func or r[site.end]
+            args = r[site.begin : site.end]
+            tail = site.kind != CALL
+            if not isinstance(func, WasmFunc):
+                results = self._call_host(func, args, site.code)
+                if tail:
+                    self._return(results)
+                else:
+                    r[site.begin : site.begin + len(results)] = results
+                    self._pc = site.next.pc
+                return
+            code = prepare(func)
+            left = site.code.slots if tail else 0
+            if store.slots + code.slots - left > store.limits.slots or (
+                not tail and store.frames + 1 > store.limits.frames
+            ):
+                raise StackExhausted(self.backtrace())
+            if not tail:
+                callers.append((r, site))
+            self._save(code, [*args, *code.rest], 0, True)
+
+    def _return(self, results: list[Any]) -> None:
+        if not self._callers:
+            self.results = results
+            return
+        r, site = self._callers.pop()
+        r[site.begin : site.begin + len(results)] = results
+        self._save(site.code, r, site.next.pc, False)
+
+    # Parts of both
+
+    def _call_host(self, func: FuncInst, args: list[Any], code: FunctionCode) -> list[Any]:
+        """Call a host function (spec 4.6.10, *host function call*)."""
+        assert isinstance(func, HostFunc)
+        self.store.host_calls += 1
+        try:
+            return func.code(code.inst, args)
+        except RecursionError:
+            if self.store.nesting == 1:
+                raise
+            # Guest and host called each other until Python's own stack was full.
+            raise StackExhausted(self.backtrace()) from None
+        except (Trap, LimitExceeded) as error:
+            host = FrameInfo(None, None, func.name, None)
+            error.backtrace = (*error.backtrace, host, *self.backtrace())
+            if isinstance(error, FuelExhausted):
+                error.machine = None
+            raise
+
+    def _bulk(self, r: list[Any], site: Site) -> None:
+        """Run a bulk instruction; its operands stay where they are until it is done."""
+        assert site.action is not None
+        try:
+            result = site.action(self._charge, r[site.begin : site.end])
+        except Trap as error:
+            raise self._failure(error) from None
+        if site.pushes:
+            r[site.begin] = result
+
+    def _charge(self, units: int) -> None:
+        """Pay for a bulk instruction (docs/fuel.md)."""
+        store = self.store
+        if store.fuel_limit is not None and store.fuel_used + units > store.fuel_limit:
+            self._exhausted()
+        store.fuel_used += units
+
+    def _next_slice(self, cost: int) -> int:
+        """Begin a slice that has room for a segment.
+
+        Returns:
+            The value of ``fuel_used`` at which the slice will be over.
+
+        Raises:
+            FuelExhausted: there is less fuel left than the segment costs.
+        """
+        store = self.store
+        if store.on_slice is not None:
+            store.on_slice()
+        used = store.fuel_used
+        size = max(_SLICE, cost)
+        if store.fuel_limit is not None:
+            size = min(size, store.fuel_limit - used)
+            if size < cost:
+                self._exhausted()
+        return used + size
+
+    def _same_slice(self, mark: int) -> int:
+        """The end of the slice after something that may have changed the fuel limit."""
+        limit = self.store.fuel_limit
+        return mark if limit is None else min(mark, limit)
+
+    def _exhausted(self) -> None:
+        error = FuelExhausted(self.store.fuel_limit, self.backtrace())
+        error.machine = self
+        raise error
+
+    def _failure(self, error: Exception) -> Exception:
+        """What to raise for an error in an instruction at the saved state."""
+        if isinstance(error, Trap):
+            error.backtrace = self.backtrace()
+            return error
+        kind = trap_kind(self._code.instrs[self._pc].op, error)
+        return error if kind is None else Trap(kind, self.backtrace())
+
+
+def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:
+    split = code.locals
+    return Frame(code.func, pc, code.instrs[pc], tuple(r[:split]), tuple(r[split : split + height]))
+
+
+def _frame_info(func: WasmFunc, offset: int) -> FrameInfo:
+    module = func.module.module
+    name = module.names.functions.get(func.index)
+    if name is None:
+        for export in module.exports:
+            if export.kind == "func" and export.index == func.index:
+                name = export.name
+                break
+    return FrameInfo(module.names.module, func.index, name, offset)

@@ -1,0 +1,46 @@
+"""The reference engine: `wattest.engine.Engine` on the machine of `wattest.interp.machine`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wattest.interp.instantiate import instantiate
+from wattest.interp.machine import Machine
+from wattest.interp.module import Module
+from wattest.interp.prepare import prepare
+from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
+from wattest.interp.validate import validate_module
+
+__all__ = ["ReferenceEngine"]
+
+
+class ReferenceEngine:
+    """The executable specification, in pure Python."""
+
+    name = "reference"
+
+    def validate(self, module: Module) -> None:
+        """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
+        validate_module(module)
+
+    def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
+        """Instantiate (spec 4.7.2); see `wattest.interp.instantiate.instantiate`."""
+        return instantiate(store, module, externs)
+
+    def invoke(self, store: Store, func: FuncInst, args: Sequence[Any]) -> list[Any]:
+        """Call a function with values of its parameter types (spec 4.7.3), run to the end.
+
+        Raises:
+            Trap: with the guest's backtrace.
+            FuelExhausted: its ``machine`` is the `Machine`, whose ``run`` goes on when the store
+                has more fuel.
+            LimitExceeded, Exit, Exception: what a host function or `Store.on_slice` raised.
+        """
+        if isinstance(func, WasmFunc):
+            return self.machine(store, func, args).run()
+        return func.code(None, list(args))
+
+    def machine(self, store: Store, func: WasmFunc, args: Sequence[Any]) -> Machine:
+        """A machine about to call a function: for stepping and inspection."""
+        return Machine(store, prepare(func), args)
