@@ -95,9 +95,8 @@ class _Script:
     # Modules
 
     def _binary(self, command: dict[str, Any]) -> bytes:
-        name = command["filename"]
-        if command["module_type"] == "text":
-            name = command["binary_filename"]
+        key = "binary_filename" if command["module_type"] == "text" else "filename"
+        name: str = command[key]
         return (self.folder / name).read_bytes()
 
     def _remember(

