@@ -10,7 +10,7 @@ import click
 from wattest.errors import JobError, ModuleError
 from wattest.interp.disassemble import disassemble_function, disassemble_lines
 from wattest.interp.module import Module
-from wattest.jobs.inspection import decode_file
+from wattest.jobs.modules import decode_file
 
 __all__ = ["disassemble"]
 

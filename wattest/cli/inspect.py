@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from wattest.cli.messages import printable
 from wattest.interp.features import DESCRIPTIONS
-from wattest.jobs.inspection import Inspection, inspect_file
+from wattest.jobs.modules import inspect_module
 
 __all__ = ["inspect"]
+
+_WIDE = 500
+"""Columns for a file or pipe: wide enough that no row of a table is folded."""
+
+_KINDS = {
+    "command": "command: runs by its _start",
+    "reactor": "reactor: its functions are invoked",
+    "library": "library: imports no WASI and has no _start",
+}
 
 
 @click.command(short_help="Show what a module is, imports, exports and needs.")
@@ -23,19 +36,21 @@ def inspect(program: Path, as_json: bool) -> None:
 
     It is not run. A module that is not valid is shown as far as it can be.
     """
-    found = inspect_file(program)
+    found = inspect_module(program)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         _show(program, found)
 
 
-def _show(program: Path, found: Inspection) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+def _show(program: Path, found: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=_WIDE)
+    facts = list(_facts(program, found))
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        console.print(Text.assemble((name.ljust(width), "dim"), "  ", printable(value)))
 
     def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         rows = list(rows)
@@ -43,48 +58,72 @@ def _show(program: Path, found: Inspection) -> None:
             return
         shown = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
         for column in columns:
-            shown.add_column(
-                column,
-                justify="right" if column in ("offset", "size") else "left",
-                overflow="fold",
-            )
+            right = column in ("offset", "size")
+            shown.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in rows:
             shown.add_row(*(Text(printable(str(cell))) for cell in row))
         console.print()
         console.print(Text(title, style="bold"))
         console.print(shown)
 
-    features = [
-        f"{name} ({DESCRIPTIONS[name]})" + (": not supported" if name in found.unsupported else "")
-        for name in found.features
-    ]
-    facts = [
-        ("module", str(program) if found.name is None else f"{program} (named {found.name})"),
-        (
-            "kind",
-            {
-                "command": "command: runs by its _start",
-                "reactor": "reactor: its functions are invoked after _initialize",
-                "library": "library: neither _start nor _initialize",
-            }[found.kind],
-        ),
-        ("size", f"{found.size:,} bytes"),
-        ("sha256", found.sha256),
-        ("valid", "yes" if found.error is None else f"no: {found.error}"),
-        ("functions", f"{found.functions[0]} imported, {found.functions[1]} defined"),
-        *(("memory", memory) for memory in found.memories),
-        *(("table", shown) for shown in found.tables),
-        *([("start", found.start)] if found.start is not None else []),
-        *(("feature", feature) for feature in features or ["WebAssembly 1.0 only"]),
-    ]
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        console.print(Text.assemble((name.ljust(width), "dim"), "  ", printable(value)))
     table(
         "sections",
         ("offset", "size", "name"),
-        ((f"0x{offset:x}", f"{size:,}", name) for name, offset, size in found.sections),
+        (
+            (f"0x{item['offset']:x}", f"{item['size']:,}", _section_name(item))
+            for item in found["sections"]
+        ),
     )
-    table("imports", ("module", "name", "kind", "type"), found.imports)
-    table("exports", ("name", "kind", "type"), found.exports)
-    table("producers", ("field", "name", "version"), found.producers)
+    table(
+        "imports",
+        ("module", "name", "kind", "type"),
+        ((item["module"], item["name"], item["kind"], item["type"]) for item in found["imports"]),
+    )
+    table(
+        "exports",
+        ("name", "kind", "type"),
+        ((item["name"], item["kind"], item["type"]) for item in found["exports"]),
+    )
+    table(
+        "producers",
+        ("field", "name", "version"),
+        (
+            (field, name, version)
+            for field, values in found["producers"].items()
+            for name, version in values
+        ),
+    )
+
+
+def _section_name(item: dict[str, Any]) -> str:
+    name: str = item["name"]
+    return name if item["id"] else f"custom {name!r}"
+
+
+def _facts(program: Path, found: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    name, functions, start = found["name"], found["functions"], found["start"]
+    yield "module", str(program) if name is None else f"{program} (named {name})"
+    wasi = {None: "", "preview1": " (WASI preview1)", "unstable": " (WASI unstable, snapshot 0)"}
+    yield "kind", _KINDS[found["kind"]] + wasi[found["wasi"]]
+    yield "size", f"{found['size']:,} bytes"
+    yield "sha256", found["sha256"]
+    yield "cid", found["cid"]
+    yield "valid", "yes" if found["valid"] else f"no: {found['error']}"
+    yield "functions", f"{functions['imported']} imported, {functions['defined']} defined"
+    for memory in found["memories"]:
+        yield "memory", f"{_range(memory, 'pages')}{', shared' if memory['shared'] else ''}"
+    for table in found["tables"]:
+        yield "table", f"{_range(table, table['element'])}"
+    if start is not None:
+        shown = f"function {start['index']}"
+        yield "start", shown if start["name"] is None else f"{start['name']} ({shown})"
+    for feature in found["features"]:
+        missing = ": not supported here" if feature in found["unsupported"] else ""
+        yield "feature", f"{feature}: {DESCRIPTIONS.get(feature, feature)}{missing}"
+
+
+def _range(limits: dict[str, Any], what: str) -> str:
+    top = "" if limits["maximum"] is None else f" to {limits['maximum']:,}"
+    address = "" if limits["address"] == "i32" else ", 64-bit addresses"
+    imported = ", imported" if limits["imported"] else ""
+    return f"{limits['minimum']:,}{top} {what}{address}{imported}"

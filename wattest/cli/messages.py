@@ -118,6 +118,9 @@ _LIMIT_FLAGS = {
     "fuel": "--fuel raises it",
     "wall time": "--timeout raises it",
     "memory pages": "--memory raises it",
+    "table elements": "--limit table-elements=N raises it",
+    "module size": "--limit module-size=N raises it",
+    "bytes written": "--limit bytes-written=N raises it",
 }
 
 

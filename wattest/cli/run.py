@@ -15,7 +15,7 @@ import click
 
 from wattest.cli.messages import BROKEN_PIPE, limit_message, say, stderr_is_terminal, trap_message
 from wattest.cli.terminal import StatusLine, open_tee
-from wattest.cli.units import parse_duration, parse_fuel, parse_memory
+from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
 from wattest.errors import InputError, LimitExceeded, OutputError, Trap
 from wattest.jobs import Interrupted, Job, RunResult, run_job
@@ -117,6 +117,14 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="What each linear memory may grow to, such as 512MiB.",
 )
 @click.option(
+    "--limit",
+    "more_limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=lambda _context, _option, texts: [parse_limit(text) for text in texts],
+    help=f"Set another limit: {', '.join(LIMITS)}.",
+)
+@click.option(
     "--clock",
     type=click.Choice(["virtual", "real"]),
     default="virtual",
@@ -156,6 +164,7 @@ def run(
     fuel: int | None,
     timeout: float | None,
     memory: int,
+    more_limits: list[tuple[str, int]],
     clock: str,
     seed: str,
     result_dir: Path | None,
@@ -185,7 +194,7 @@ def run(
         invoke=invoke,
         clock=clock,
         seed=None if seed == "system" else seed,
-        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory),
+        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
     )
     if receipt not in (None, "-"):

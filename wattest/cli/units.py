@@ -10,7 +10,17 @@ import click
 from wattest.audit import LARGEST_INTEGER
 from wattest.engine import PAGE_SIZE
 
-__all__ = ["UNLIMITED", "parse_duration", "parse_fuel", "parse_memory"]
+__all__ = ["LIMITS", "UNLIMITED", "parse_duration", "parse_fuel", "parse_limit", "parse_memory"]
+
+LIMITS = {
+    "table-elements": "table_elements",
+    "module-size": "module_size",
+    "frames": "frames",
+    "slots": "slots",
+    "open-files": "open_files",
+    "bytes-written": "bytes_written",
+}
+"""Fields of `wattest.Limits` by their name for ``--limit``."""
 
 UNLIMITED = "unlimited"
 """Text that lifts a limit."""
@@ -91,3 +101,21 @@ def parse_fuel(text: str) -> int | None:
     if fuel > LARGEST_INTEGER:
         raise click.BadParameter(f"{text!r} is more than 2**53 - 1 units")
     return fuel
+
+
+def parse_limit(text: str) -> tuple[str, int]:
+    """A field of `wattest.Limits` and its value, from ``bytes-written=2GiB``, ``frames=1000``.
+
+    Raises:
+        click.BadParameter: no such limit, or no such value.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or name not in LIMITS:
+        raise click.BadParameter(
+            f"{text!r} is not of the form NAME=NUMBER, NAME being one of {', '.join(LIMITS)}"
+        )
+    in_bytes = name in ("module-size", "bytes-written")
+    number = _parse(value, _BYTES if in_bytes else _UNITS)
+    if number is None or number > LARGEST_INTEGER:
+        raise click.BadParameter(f"{value!r} is not a value for {name}")
+    return LIMITS[name], number

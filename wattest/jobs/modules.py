@@ -7,12 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from wattest.api import Func, FuncType, Instance, Module
+from wattest.audit import cid_v1_raw
 from wattest.engine import Limits
-from wattest.errors import InputError, JobError, ModuleError
+from wattest.errors import InputError, JobError, LimitExceeded, ModuleError
+from wattest.interp.decode import decode_module
+from wattest.interp.inspect import describe
+from wattest.interp.module import Module as Syntax
 from wattest.jobs.job import Job
 from wattest.jobs.typed import parse_values
 
-__all__ = ["NoEntryPoint", "Start", "choose_start", "initialize", "load_module"]
+__all__ = [
+    "NoEntryPoint",
+    "Start",
+    "choose_start",
+    "decode_file",
+    "initialize",
+    "inspect_module",
+    "load_module",
+]
 
 _MANY = 20
 
@@ -39,6 +51,43 @@ def load_module(path: Path, limits: Limits) -> Module:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: {reason}") from error
     return module
+
+
+def inspect_module(path: Path) -> dict[str, Any]:
+    """What a module is and needs, as JSON values: `wattest.interp.inspect.describe`, with its
+    ``cid``, whether it is ``valid`` here, and if not the ``error``.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+        DecodeError: it is no module; ``source`` is set.
+        LimitExceeded: it is larger than the default limit.
+    """
+    module = decode_file(path)
+    found = describe(module)
+    found["cid"] = cid_v1_raw(bytes.fromhex(found["sha256"]))
+    found["error"] = None
+    try:
+        Module(module.binary).validate()
+    except ModuleError as error:
+        found["error"] = str(error)
+    found["valid"] = found["error"] is None
+    return found
+
+
+def decode_file(path: Path) -> Syntax:
+    """Read and decode a module, without validating it; raises as `inspect_module`."""
+    limits = Limits()
+    try:
+        with path.open("rb") as file:
+            binary = file.read(limits.module_size + 1)
+        if len(binary) > limits.module_size:
+            raise LimitExceeded("module size", limits.module_size)
+        return decode_module(binary, limits=limits)
+    except ModuleError as error:
+        error.source = str(path)
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 class Start:
