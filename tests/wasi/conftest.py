@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from wasi_world import World
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from wasi_world import World  # noqa: E402
-
-from wattest.wasi import MemoryTree, Mount, WasiConfig  # noqa: E402
+from wattest.wasi import MemoryTree, Mount, WasiConfig
 
 
 @pytest.fixture(params=["memory", "host"])
