@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -79,6 +80,20 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
+# Several tests run the same large programs: each is compiled, or validated, once a process.
+@cache
+def _compiled(program: Path) -> tuple[wasmtime.Engine, wasmtime.Module]:
+    config = wasmtime.Config()
+    config.consume_fuel = True
+    engine = wasmtime.Engine(config)
+    return engine, wasmtime.Module.from_file(engine, str(program))
+
+
+@cache
+def _decoded(program: Path) -> wattest.Module:
+    return wattest.Module.from_file(program)
+
+
 class Wasmtime:
     """wasmtime-py with wasmtime's own WASI."""
 
@@ -94,9 +109,7 @@ class Wasmtime:
     ) -> None:
         source, self._outputs = _lay_out(folder, inputs)
         self._stdout, self._stderr = folder / "stdout", folder / "stderr"
-        config = wasmtime.Config()
-        config.consume_fuel = True
-        engine = wasmtime.Engine(config)
+        engine, module = _compiled(program)
         self._store = wasmtime.Store(engine)
         self._store.set_fuel(MOST_FUEL)
         wasi = wasmtime.WasiConfig()
@@ -109,7 +122,6 @@ class Wasmtime:
         self._store.set_wasi(wasi)
         linker = wasmtime.Linker(engine)
         linker.define_wasi()
-        module = wasmtime.Module.from_file(engine, str(program))
         self._exports = linker.instantiate(self._store, module).exports(self._store)
         self._exit = 0
 
@@ -172,7 +184,7 @@ class Reference:
             )
         )
         self._instance = wattest.Instance(
-            wattest.Module.from_file(program),
+            _decoded(program),
             self._wasi.imports(),
             engine="reference",
             limits=wattest.Limits(fuel=MOST_FUEL, wall_time=None),
