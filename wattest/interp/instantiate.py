@@ -194,11 +194,7 @@ def _no_charge(units: int) -> None:
 
 
 def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
-    """The value of a constant expression (spec 4.7.2); it costs no fuel.
-
-    Raises:
-        Trap: it needs more operand slots than the limits allow.
-    """
+    """The value of a constant expression (spec 4.7.2); it costs no fuel."""
     first = expr[0]
     name = first.op.name
     if len(expr) == 2:
@@ -207,7 +203,7 @@ def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
             return inst.funcs[first.imm]
         if name in ("i32.const", "i64.const", "f32.const", "f64.const"):
             return first.imm
-    code = FunctionCode(inst, None, expr, FuncType((), (valtype,)), (), FuncFacts(0, len(expr)))
-    store = Store(limits=inst.store.limits, fuel_limit=None)
+    code = FunctionCode(inst, None, expr, FuncType((), (valtype,)), (), FuncFacts(0, 0))
+    store = Store()
     store.fuel_limit = None
     return Machine(store, code).run()[0]

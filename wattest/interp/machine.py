@@ -83,8 +83,9 @@ class Machine:
         self._pc = 0
         # Whether the segment at _pc is still to be paid for.
         self._owed = True
-        self._frames, self._slots = 1, code.slots
-        self._outer: tuple[int, int] | None = None
+        self._outer = (0, 0)
+        # False once the state is not that between two instructions: after a trap or Ctrl-C.
+        self._resumable = True
 
     # Looking
 
@@ -118,8 +119,12 @@ class Machine:
         Raises:
             Trap: with the backtrace filled in; `StackExhausted` among them.
             FuelExhausted: it can be run on once the store has more fuel.
-            Exception: what a host function or `Store.on_slice` raised.
+            RuntimeError: an earlier run or step ended in an error that it cannot go on from.
+            Exception: what a host function or `Store.on_slice` raised; after the latter it can
+                be run on.
         """
+        if self.results is not None:
+            return self.results
         self._enter()
         try:
             return self._run()
@@ -140,16 +145,19 @@ class Machine:
         self._enter()
         try:
             self._step()
+            self._resumable = True
         finally:
             self._leave()
         return self.results is None
 
     def _enter(self) -> None:
+        if not self._resumable:
+            raise RuntimeError("this machine has stopped for good")
         store = self.store
         limits = store.limits
         self._outer = (store.frames, store.slots)
-        store.frames += self._frames
-        store.slots += self._slots
+        store.frames += 1 + len(self._callers)
+        store.slots += self._code.slots + sum(site.code.slots for _, site in self._callers)
         store.nesting += 1
         if (
             store.nesting > MAX_NESTING
@@ -158,18 +166,16 @@ class Machine:
         ):
             self._leave()
             raise StackExhausted()
+        self._resumable = False
 
     def _leave(self) -> None:
         store = self.store
-        assert self._outer is not None
         store.frames, store.slots = self._outer
         store.nesting -= 1
 
     def _save(self, code: FunctionCode, r: list[Any], pc: int, owed: bool) -> None:
         """Make the state that of the machine at rest."""
         self._code, self._r, self._pc, self._owed = code, r, pc, owed
-        self._frames = 1 + len(self._callers)
-        self._slots = code.slots + sum(site.code.slots for _, site in self._callers)
 
     def _run(self) -> list[Any]:
         store = self.store
@@ -386,7 +392,13 @@ class Machine:
         """
         store = self.store
         if store.on_slice is not None:
-            store.on_slice()
+            self._resumable = True
+            try:
+                store.on_slice()
+            except LimitExceeded as error:
+                error.backtrace = error.backtrace or self.backtrace()
+                raise
+            self._resumable = False
         used = store.fuel_used
         size = max(_SLICE, cost)
         if store.fuel_limit is not None:
@@ -403,6 +415,7 @@ class Machine:
     def _exhausted(self) -> None:
         error = FuelExhausted(self.store.fuel_limit, self.backtrace())
         error.machine = self
+        self._resumable = True
         raise error
 
     def _failure(self, error: Exception) -> Exception:

@@ -10,6 +10,7 @@ alone, for stepping. Both are made from the same functions by the same builder.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -182,6 +183,8 @@ _BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
     "data": lambda inst, imm: (inst.datas[imm],),
     "heaptype": lambda inst, imm: (),
     "valtypes": lambda inst, imm: (),
+    "lane": lambda inst, imm: (imm,),
+    "lanes": lambda inst, imm: (imm,),
 }
 """For each kind of immediate, what an instruction's function gets for it."""
 
@@ -196,14 +199,15 @@ class _Straight:
 
     def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
         self.function = function
-        annotations = dict(function.__annotations__)
-        self.pushes = annotations.pop("return") != "None"
-        names = list(annotations)
+        names = list(inspect.signature(function).parameters)
         self.bulk = names[:1] == ["charge"]
         self.store = names[:1] == ["store"]
-        fixed = self.bulk or self.store
         self.bound = sum(_BOUND_COUNT[kind] for kind in op.immediates)
-        self.operands = len(names) - fixed - self.bound
+        if op.params is not None and op.results is not None:
+            self.operands, self.pushes = len(op.params), len(op.results) > 0
+        else:
+            self.operands = len(names) - (self.bulk or self.store) - self.bound
+            self.pushes = function.__annotations__["return"] != "None"
         memarg = op.immediates[:1] == ("memarg",)
         self.traps = (
             memarg
@@ -228,7 +232,7 @@ def _straight(op: Opcode) -> _Straight:
     return known
 
 
-_CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const"})
+_CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "v128.const"})
 _LOCALS = {"local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1)}
 
 
@@ -368,6 +372,8 @@ class FunctionCode:
                     self.joins.add(pc + 1)
                 alive = block.alive and (alive or block.reached)
                 height = label.height + block.results
+                if not blocks:
+                    heights[pc] = height
             elif name in _BRANCHES:
                 depths = (imm,) if name != "br_table" else (*imm[0], imm[1])
                 targets = [blocks[-1 - depth] for depth in depths]
@@ -389,6 +395,8 @@ class FunctionCode:
                     height += effect[1] - effect[0]
             if height > top and alive:
                 top = height
+        # Dead code before it leaves any height, but who gets there has just the results.
+        heights[last] = self.results
         return top
 
     def _charge(self) -> None:

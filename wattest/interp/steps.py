@@ -151,12 +151,15 @@ def template(function: Callable[..., Any], bound: int) -> Template:
 
 def _body(function: Callable[..., Any]) -> list[ast.stmt] | None:
     """The function's statements when they can be inlined, else None."""
+    if getattr(function, "__closure__", None):
+        return None
     try:
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):  # installed without sources
         return None
     definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef)
+    if not isinstance(definition, ast.FunctionDef) or definition.name != function.__name__:
+        return None
     body = definition.body[1:]  # behind the docstring
     if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
         return body

@@ -8,7 +8,7 @@ The function of ``i32.load`` is named ``i32_load``. Its parameters are, in this 
 2. its operands, the one pushed first at the left.
 
 It returns the value to push, or None when its annotation says so. A Python IndexError or
-ZeroDivisionError that comes out is a trap; `TRAPS` says which. Control instructions are in
+ZeroDivisionError that comes out is a trap; `trap_kind` says which. Control instructions are in
 `wattest.interp.execute.control`.
 """
 
@@ -18,19 +18,20 @@ from collections.abc import Callable
 from typing import Any
 
 from wattest.errors import TrapKind
-from wattest.interp.execute import memory, parametric, reference, table, variable
+from wattest.interp.execute import memory, parametric, reference, table, variable, vector
 from wattest.interp.numerics import FUNCTIONS as NUMERIC
 from wattest.interp.opcodes import OPCODES, Opcode
+from wattest.interp.vector import FUNCTIONS as VECTOR
 
 __all__ = ["FUNCTIONS", "trap_kind"]
 
 
 def _find(name: str) -> Callable[..., Any] | None:
-    for home in (reference, parametric, variable, table, memory):
+    for home in (reference, parametric, variable, table, memory, vector):
         function = vars(home).get(name.replace(".", "_"))
         if function is not None and function.__module__ == home.__name__:
             return function  # type: ignore[no-any-return]
-    return NUMERIC.get(name)
+    return NUMERIC.get(name) or VECTOR.get(name)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
