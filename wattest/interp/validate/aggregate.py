@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattest.interp.matching import match_storagetype, match_valtype
 from wattest.interp.types import I32, FieldType, NumType, PackedType, RefType, ValType, VecType
 from wattest.interp.validate.checker import Checker
-from wattest.interp.validate.context import Invalid, expand_slots, unpacked
+from wattest.interp.validate.context import Invalid, defaultable, expand_slots, unpacked
 from wattest.interp.validate.limits import MAXIMUM
 
 
@@ -16,10 +16,6 @@ def _reference(c: Checker, index: int, nullable: bool) -> RefType:
 def _held(c: Checker, field: FieldType) -> ValType:
     """The value type that a field holds, interned."""
     return c.context.valtype(unpacked(field.storage))
-
-
-def _defaultable(field: FieldType) -> bool:
-    return not isinstance(field.storage, RefType) or field.storage.nullable
 
 
 def _field(c: Checker, index: int, field: int) -> FieldType:
@@ -51,13 +47,13 @@ def _apply(c: Checker, params: list[ValType], results: list[ValType]) -> None:
 
 def struct_new(c: Checker, index: int) -> None:
     """``[t*] -> [(ref x)]`` of the field types."""
-    fields = c.context.structtype(index).fields
-    _apply(c, [_held(c, field) for field in fields], [_reference(c, index, False)])
+    c.pop_many(c.context.struct_slots(index))
+    c.push(_reference(c, index, False))
 
 
 def struct_new_default(c: Checker, index: int) -> None:
     """``[] -> [(ref x)]`` where every field has a default value."""
-    if not all(map(_defaultable, c.context.structtype(index).fields)):
+    if not c.context.struct_defaultable(index):
         raise Invalid("field type is not defaultable")
     c.push(_reference(c, index, False))
 
@@ -98,7 +94,7 @@ def array_new(c: Checker, index: int) -> None:
 
 def array_new_default(c: Checker, index: int) -> None:
     """``[i32] -> [(ref x)]`` where the elements have a default value."""
-    if not _defaultable(_array(c, index)):
+    if not defaultable(_held(c, _array(c, index))):
         raise Invalid("array type is not defaultable")
     _apply(c, [I32], [_reference(c, index, False)])
 
@@ -110,7 +106,8 @@ def array_new_fixed(c: Checker, imm: tuple[int, int]) -> None:
     most = MAXIMUM["array.new_fixed operands"]
     if count > most:
         raise Invalid(f"too many array.new_fixed operands: {count}, the limit is {most}")
-    _apply(c, [_held(c, field)] * count, [_reference(c, index, False)])
+    c.pop_repeated(expand_slots([_held(c, field)]), count)
+    c.push(_reference(c, index, False))
 
 
 def _elem_fits(c: Checker, field: FieldType, elem: int) -> None:

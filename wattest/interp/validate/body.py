@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wattest.errors import ValidationError
 from wattest.interp.module import Code, Expr, FuncFacts, Instr
-from wattest.interp.types import I32, I64, V128, FuncType, ValType
+from wattest.interp.types import I32, I64, V128, ValType
 from wattest.interp.validate.checker import Checker
 from wattest.interp.validate.context import Context, Invalid
 from wattest.interp.validate.rules import rules_for
@@ -39,10 +39,8 @@ class BodyValidator:
         """
         context = self._context
         _, results = context.functype(type_index)
-        comp = context.types[type_index].comp
-        assert isinstance(comp, FuncType)
         context.bound("locals", sum(count for count, _ in code.locals))
-        params = [context.valtype(param) for param in comp.params]
+        params = context.params(type_index)
         runs = [(count, context.valtype(valtype)) for count, valtype in code.locals]
         self._checker.begin(results, params, runs)
         self._run(body, "code")

@@ -14,13 +14,15 @@ from typing import Union
 
 from wattest.interp.matching import match_valtype
 from wattest.interp.types import BOT, I32, V128, RefType, ValType
-from wattest.interp.validate.context import Context, Invalid
+from wattest.interp.validate.context import Context, Invalid, defaultable
 from wattest.interp.validate.limits import MAXIMUM
 
 __all__ = ["UNKNOWN", "Checker", "Frame", "LocalRuns", "StackType", "Unknown", "arity", "show"]
 
 _MAX_HEIGHT = MAXIMUM["operand stack slots"]
 _EXPANDED_LOCALS = 1_000
+_SHOWN = 40
+_MANY = 16
 
 
 class Unknown:
@@ -43,11 +45,11 @@ def arity(types: Sequence[StackType]) -> int:
     return len(types) - types.count(V128) // 2
 
 
-def show(types: Iterable[StackType]) -> str:
-    """Types in brackets, as the messages print them."""
-    names: list[str] = []
+def show(types: Sequence[StackType]) -> str:
+    """Types in brackets, as the messages print them; of many, those next to the top."""
+    names = ["..."] if len(types) > _SHOWN else []
     half = False
-    for valtype in types:
+    for valtype in types[-_SHOWN:]:
         half = valtype is V128 and not half
         if valtype is not V128 or half:
             names.append(repr(valtype))
@@ -61,13 +63,28 @@ def _matches(actual: StackType, expected: StackType) -> bool:
     return match_valtype(actual, expected)
 
 
-class LocalRuns:
-    """Types of many locals, looked up without expanding the runs that declare them."""
+def _all_match(actual: Sequence[StackType], expected: Sequence[StackType]) -> bool:
+    """Whether types of equal number match."""
+    if len(actual) < _MANY:
+        return all(map(_matches, actual, expected))
+    # Long lists repeat few types, and a small module can have them compared very often.
+    pairs = {(id(left), id(right)): (left, right) for left, right in zip(actual, expected)}
+    return all(_matches(left, right) for left, right in pairs.values())
 
-    def __init__(self, runs: Iterable[tuple[int, ValType]]) -> None:
+
+class LocalRuns:
+    """Types of many locals, looked up without expanding the runs that declare them.
+
+    Args:
+        params: types of the parameters, which come first.
+        runs: how many locals of which type follow.
+    """
+
+    def __init__(self, params: Sequence[ValType], runs: Iterable[tuple[int, ValType]]) -> None:
+        self._params = params
         self._ends: list[int] = []
         self._types: list[ValType] = []
-        total = 0
+        total = len(params)
         for count, valtype in runs:
             if count:
                 total += count
@@ -75,6 +92,8 @@ class LocalRuns:
                 self._types.append(valtype)
 
     def __getitem__(self, index: int) -> ValType:
+        if index < len(self._params):
+            return self._params[index]
         return self._types[bisect_right(self._ends, index)]
 
 
@@ -169,7 +188,7 @@ class Checker:
                 expanded.extend([valtype] * count)
             self.locals = expanded
         else:
-            self.locals = LocalRuns([*((1, valtype) for valtype in params), *runs])
+            self.locals = LocalRuns(params, runs)
         self.push_frame("function", (), results)
 
     # The value stack.
@@ -250,7 +269,7 @@ class Checker:
         if here:
             del stack[-here:]
 
-    def check_top(self, types: Sequence[StackType], who: str = "instruction") -> int:
+    def check_top(self, types: Sequence[StackType]) -> int:
         """Check that operands of these types are on top; returns how many entries are there.
 
         Fewer than ``types`` are there only where the stack is polymorphic.
@@ -259,11 +278,28 @@ class Checker:
         count = len(types)
         here = stack[max(self.height, len(stack) - count) :]
         missing = count - len(here)
-        if (missing and not self.frames[-1].unreachable) or not all(
-            map(_matches, here, types[missing:])
+        if (missing and not self.frames[-1].unreachable) or not (
+            tuple(here) == types or _all_match(here, types[missing:])
         ):
-            raise Invalid(f"type mismatch: {who} requires {show(types)} but stack has {show(here)}")
+            raise Invalid(
+                f"type mismatch: instruction requires {show(types)} but stack has {show(here)}"
+            )
         return len(here)
+
+    def pop_repeated(self, types: tuple[ValType, ...], count: int) -> None:
+        """Pop ``count`` values of one type, which stands on the stack as ``types``."""
+        stack = self.stack
+        size = len(types) * count
+        here = stack[max(self.height, len(stack) - size) :]
+        if (len(here) < size and not self.frames[-1].unreachable) or not (
+            here.count(types[0]) == len(here) or _all_match(here, types[:1] * len(here))
+        ):
+            raise Invalid(
+                f"type mismatch: instruction requires {count} times {show(types)} but stack has "
+                f"{show(here)}"
+            )
+        if here:
+            del stack[-len(here) :]
 
     # The control stack.
 
@@ -298,7 +334,7 @@ class Checker:
         if (
             missing < 0
             or (missing and not frame.unreachable)
-            or not all(map(_matches, here, types[missing:]))
+            or not _all_match(here, types[missing:])
         ):
             what = "function" if frame.opcode == "function" else "block"
             raise Invalid(
@@ -327,13 +363,8 @@ class Checker:
             raise Invalid(f"unknown local {index}") from None
 
     def initialized(self, index: int, valtype: ValType) -> bool:
-        """Whether a local holds a value: a non-null reference must have been set."""
-        return (
-            not isinstance(valtype, RefType)
-            or valtype.nullable
-            or index < self.params
-            or index in self._initialized
-        )
+        """Whether a local holds a value: one without a default value must have been set."""
+        return defaultable(valtype) or index < self.params or index in self._initialized
 
     def initialize(self, index: int, valtype: ValType) -> None:
         """Note that a local has been set, up to the end of the block."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from wattest.interp.matching import match_resulttype
 from wattest.interp.module import BlockType
 from wattest.interp.types import (
     EXN,
@@ -30,7 +31,7 @@ from wattest.interp.types import (
 )
 from wattest.interp.validate.limits import MAXIMUM
 
-__all__ = ["Context", "Invalid", "Signature", "expand_slots", "unpacked"]
+__all__ = ["Context", "Invalid", "Signature", "defaultable", "expand_slots", "unpacked"]
 
 _T = TypeVar("_T")
 
@@ -58,6 +59,11 @@ def expand_slots(types: Iterable[ValType]) -> tuple[ValType, ...]:
 def unpacked(storage: StorageType) -> ValType:
     """The value type that a field of this storage type holds (spec 2.3.9)."""
     return I32 if isinstance(storage, PackedType) else storage
+
+
+def defaultable(valtype: ValType) -> bool:
+    """Whether a type has a default value (spec 3.2.6): all but the non-null references."""
+    return not isinstance(valtype, RefType) or valtype.nullable
 
 
 class Context:
@@ -90,6 +96,11 @@ class Context:
         self._interned: dict[RefType, RefType] = {}
         self._blocktypes: dict[BlockType, Signature] = {}
         self._signatures: dict[DefType, Signature] = {}
+        self._params: dict[DefType, tuple[ValType, ...]] = {}
+        self._structs: dict[int, tuple[ValType, ...]] = {}
+        self._defaultable: dict[int, bool] = {}
+        self._catches: dict[tuple[int | None, bool], tuple[ValType, ...]] = {}
+        self._matched: dict[tuple[int, int], tuple[object, object]] = {}
 
     # Features and limits.
 
@@ -194,12 +205,51 @@ class Context:
             self._signatures[deftype] = known
         return known
 
+    def params(self, type_index: int) -> tuple[ValType, ...]:
+        """The parameter types of a function type, a v128 as one entry."""
+        deftype = self.types[type_index]
+        known = self._params.get(deftype)
+        if known is None:
+            comp = deftype.comp
+            assert isinstance(comp, FuncType)
+            known = tuple(map(self.valtype, comp.params))
+            self._params[deftype] = known
+        return known
+
+    def matching(self, sub: tuple[ValType, ...], sup: tuple[ValType, ...]) -> bool:
+        """Whether result types match (spec 3.3.6); found out once for any two lists."""
+        if sub == sup:
+            return True
+        key = (id(sub), id(sup))
+        if key not in self._matched:
+            if not match_resulttype(sub, sup):
+                return False
+            self._matched[key] = (sub, sup)  # kept, so that the identities stay theirs
+        return True
+
     def structtype(self, index: int) -> StructType:
         """The structure type of a type index."""
         comp = self.deftype(index).comp
         if not isinstance(comp, StructType):
             raise Invalid(f"type mismatch: non-structure type {index}")
         return comp
+
+    def struct_slots(self, index: int) -> tuple[ValType, ...]:
+        """What the fields of a structure type hold, as it stands on the stack."""
+        known = self._structs.get(index)
+        if known is None:
+            fields = self.structtype(index).fields
+            known = expand_slots(self.valtype(unpacked(field.storage)) for field in fields)
+            self._structs[index] = known
+        return known
+
+    def struct_defaultable(self, index: int) -> bool:
+        """Whether every field of a structure type has a default value."""
+        known = self._defaultable.get(index)
+        if known is None:
+            known = all(map(defaultable, self.struct_slots(index)))
+            self._defaultable[index] = known
+        return known
 
     def arraytype(self, index: int) -> ArrayType:
         """The array type of a type index."""
@@ -250,6 +300,16 @@ class Context:
     def tag(self, index: int) -> Signature:
         """Parameters and results of a tag's function type."""
         return self.signature(self.lookup("tag", self.tags, index))
+
+    def catch_types(self, tag: int | None, ref: bool) -> tuple[ValType, ...]:
+        """What a catch clause hands over: the tag's parameters, and the exception if wanted."""
+        known = self._catches.get((tag, ref))
+        if known is None:
+            known = () if tag is None else self.tag(tag)[0]
+            if ref:
+                known = (*known, self.reference(False, EXN))
+            self._catches[tag, ref] = known
+        return known
 
     def elem(self, index: int) -> RefType:
         """The type of an element segment."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from wattest.interp.matching import diff_reftype, match_reftype, match_valtype
 from wattest.interp.module import BlockType, Catch
-from wattest.interp.types import EXN, EXNREF, FUNCREF, RefType, ValType
+from wattest.interp.types import EXNREF, FUNCREF, RefType, ValType
 from wattest.interp.validate.checker import Checker, arity, show
 from wattest.interp.validate.context import Invalid, Signature
-
-_THROWN = RefType(False, EXN)
 
 
 def block(c: Checker, blocktype: BlockType) -> None:
@@ -63,11 +61,9 @@ def try_table(c: Checker, imm: tuple[BlockType, tuple[Catch, ...]]) -> None:
 def _catch(c: Checker, catch: Catch) -> None:
     """What a clause hands over must match the label's types."""
     tag, ref, index = catch
-    types: tuple[ValType, ...] = () if tag is None else c.context.tag(tag)[0]
-    if ref:
-        types = (*types, _THROWN)
+    types = c.context.catch_types(tag, ref)
     label = c.label(index)
-    if len(types) != len(label) or not all(map(match_valtype, types, label)):
+    if not c.context.matching(types, label):
         raise Invalid(
             f"type mismatch: label requires {show(label)} but catch handler has {show(types)}"
         )
@@ -216,7 +212,7 @@ def call_indirect(c: Checker, imm: tuple[int, int]) -> None:
 
 def _tail(c: Checker, results: tuple[ValType, ...]) -> None:
     """A tail call's results are the function's."""
-    if len(results) != len(c.results) or not all(map(match_valtype, results, c.results)):
+    if not c.context.matching(results, c.results):
         raise Invalid(
             f"type mismatch: current function requires result type {show(c.results)} but callee "
             f"returns {show(results)}"

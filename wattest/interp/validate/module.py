@@ -7,12 +7,16 @@ from wattest.interp.decode import decode_body
 from wattest.interp.features import SUPPORTED
 from wattest.interp.matching import match_reftype
 from wattest.interp.module import Elem, Export, Expr, FuncFacts, Module, TypeUse
-from wattest.interp.types import GlobalType, MemType, RefType, TableType, TagType
+from wattest.interp.opcodes import BY_NAME
+from wattest.interp.types import FUNC, GlobalType, MemType, RefType, TableType, TagType
 from wattest.interp.validate.body import BodyValidator
-from wattest.interp.validate.context import Context, Invalid
+from wattest.interp.validate.context import Context, Invalid, defaultable
 from wattest.interp.validate.deftypes import add_rectype, globaltype, memtype, tabletype, tagtype
 
 __all__ = ["function_facts", "validate_module"]
+
+_REF_FUNC = BY_NAME["ref.func"]
+_INDEX_FORM = RefType(False, FUNC)
 
 
 def validate_module(module: Module, *, features: frozenset[str] = SUPPORTED) -> None:
@@ -209,7 +213,7 @@ class _ModuleValidator:
             if table.init is not None:
                 context.need("function_references", "table with an initialiser")
                 bodies.constant(table.init, elem, "table")
-            elif not elem.nullable:
+            elif not defaultable(elem):
                 raise Invalid("type mismatch: table of non-null elements needs an initialiser")
 
     def _globals(self) -> None:
@@ -249,7 +253,13 @@ class _ModuleValidator:
         context = self._context
         reftype = context.segmenttype(elem.type)
         for init in elem.init:
-            bodies.constant(init, reftype, "element")
+            if elem.type == _INDEX_FORM and len(init) == 2 and init[0].op is _REF_FUNC:
+                # A plain function index of the binary, as in WebAssembly 1.0.
+                self._at("element", init[0].offset)
+                context.func(init[0].imm)
+            else:
+                bodies.constant(init, reftype, "element")
+        self._at("element", elem.offset)
         if elem.mode == "passive":
             context.need("bulk_memory", "passive element segment")
         elif elem.mode == "declarative":
@@ -282,7 +292,7 @@ class _ModuleValidator:
             self._at("export", export.offset)
             self._export(export)
             if export.name in names:
-                raise Invalid(f'duplicate export name "{export.name}"')
+                raise Invalid(f'duplicate export name "{export.name[:100]}"')
             names.add(export.name)
 
     def _export(self, export: Export) -> None:
@@ -305,7 +315,7 @@ def _declared_functions(module: Module) -> frozenset[int]:
 
     def scan(expr: Expr | None) -> None:
         if expr is not None:
-            found.update(instr.imm for instr in expr if instr.op.name == "ref.func")
+            found.update(instr.imm for instr in expr if instr.op is _REF_FUNC)
 
     for table in module.tables:
         scan(table.init)
