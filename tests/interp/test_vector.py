@@ -31,7 +31,7 @@ def test_every_instruction_without_memory_has_a_function() -> None:
     memory = [row.name for row in vector if row.immediates[:1] == ("memarg",)]
     assert len(vector) == 256
     assert len(memory) == 22
-    assert {row.name for row in vector} == {*memory, *FUNCTIONS}
+    assert {row.name for row in vector} == {*memory, *FUNCTIONS, "v128.const"}
 
 
 INTEGERS = [

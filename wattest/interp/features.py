@@ -42,6 +42,8 @@ SUPPORTED: frozenset[str] = frozenset(
         "tail_call",
         "multi_memory",
         "extended_const",
+        "simd",
+        "relaxed_simd",
     }
 )
 """What the reference engine executes."""

@@ -65,11 +65,6 @@ def _read_v128(data: bytes, pos: int, end: int) -> tuple[bytes, int]:
     return _read_bytes(data, pos, 16)
 
 
-def _read_lanes(data: bytes, pos: int, end: int) -> tuple[tuple[int, ...], int]:
-    raw, pos = _read_bytes(data, pos, 16)
-    return tuple(raw), pos
-
-
 def _read_memarg(data: bytes, pos: int, end: int) -> tuple[MemArg, int]:
     start = pos
     flags, pos = read_u32(data, pos)
@@ -135,7 +130,7 @@ _READERS: dict[str, ReadImmediate] = {
     "blocktype": _plain(read_blocktype),
     "heaptype": _plain(read_heaptype),
     "lane": _plain(read_byte),
-    "lanes": _read_lanes,
+    "lanes": _read_v128,
     "labels": _read_labels,
     "memarg": _read_memarg,
     "i32": _read_i32,

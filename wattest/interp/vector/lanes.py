@@ -115,8 +115,3 @@ def i8x16_swizzle(a: bytes, b: bytes) -> bytes:
 def i8x16_shuffle(names: bytes, a: bytes, b: bytes) -> bytes:
     """*ivshuffle*: the named lanes of both; the second's begin at 16."""
     return names.translate(a + b + _PAD_32)
-
-
-def v128_const(value: bytes) -> bytes:
-    """*vconst*: the vector itself."""
-    return value

@@ -68,5 +68,6 @@ f64x2_relaxed_max = floats.f64x2_max
 # R_iq15mulr = 0: the one product out of range saturates.
 i16x8_relaxed_q15mulr_s = integers.i16x8_q15mulr_sat_s
 
-# R_idot = 0: the second operand's lanes are signed, too.
+# R_idot = 0: the second operand's lanes are signed, too. The sum saturates (*ivdot_sat*), which
+# tells for two products of -128 with itself only.
 i16x8_relaxed_dot_i8x16_i7x16_s = conversions.vdot(I8X16, I16X8.signed, integers.sat_s(I16X8))
