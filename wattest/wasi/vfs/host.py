@@ -446,7 +446,8 @@ class HostDirectory(Directory):
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise WasiError(Errno.ACCES)
+                is_directory = stat.S_ISDIR(status.st_mode)
+                raise WasiError(Errno.ISDIR if is_directory else Errno.ACCES)
             file = HostFile(self.fs, descriptor, self.fs.inode(self._path(name), status))
             if truncate:
                 file.resize(0)
