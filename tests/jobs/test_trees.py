@@ -1,0 +1,149 @@
+"""Lists of files with digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from wattest.audit.records import Content, Entry
+from wattest.errors import InputError
+from wattest.jobs.trees import remove_tree, scan_input, scan_output
+
+
+def content(data: bytes) -> Content:
+    return Content(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def make_tree(top: Path, order: int = 1) -> None:
+    """The same tree, its names made in one order or the other."""
+    top.mkdir()
+    for name in ["b.txt", "a", "é.txt", "B"][::order]:
+        if name.endswith(".txt"):
+            (top / name).write_bytes(name.encode())
+        else:
+            (top / name).mkdir()
+    (top / "a" / "inner").write_bytes(b"inner")
+    (top / "link").symlink_to("a/inner")
+
+
+EXPECTED = (
+    Entry("/in", "directory"),
+    Entry("/in/B", "directory"),
+    Entry("/in/a", "directory"),
+    Entry("/in/a/inner", "file", content(b"inner")),
+    Entry("/in/b.txt", "file", content(b"b.txt")),
+    Entry("/in/link", "symlink", target="a/inner"),
+    Entry("/in/é.txt", "file", content("é.txt".encode())),
+)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_directory_is_listed_sorted(tmp_path: Path, order: int) -> None:
+    make_tree(tmp_path / "tree", order)
+    assert scan_input(tmp_path / "tree", "/in").entries == EXPECTED
+
+
+def test_a_single_file_and_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "link").symlink_to("file")
+    expected = (Entry("/in/f", "file", content(b"x" * 3_000_000)),)
+    assert scan_input(tmp_path / "file", "/in/f").entries == expected
+    assert scan_input(tmp_path / "link", "/in/f").entries == expected
+
+
+def test_at_the_root_paths_have_one_slash(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    entries = scan_input(tmp_path, "/").entries
+    assert [entry.path for entry in entries] == ["/", "/x"]
+
+
+def test_what_is_no_file_is_listed_but_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    entries = scan_input(tmp_path, "/in").entries
+    assert entries[1:] == (Entry("/in/fifo", "special"),)
+    with pytest.raises(InputError, match="neither a file nor a directory"):
+        scan_input(tmp_path / "fifo", "/in")
+
+
+def test_missing_and_impossible_sources(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        scan_input(tmp_path / "none", "/in")
+    with pytest.raises(InputError):
+        scan_input(Path("a\0b"), "/in")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.uname().sysname == "Darwin", reason="HFS+ is UTF-8")
+def test_names_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff")).touch()
+    with pytest.raises(InputError, match="not UTF-8"):
+        scan_input(tmp_path, "/in")
+
+
+def test_changes_are_found_by_contents(tmp_path: Path) -> None:
+    make_tree(tmp_path / "tree")
+    scan = scan_input(tmp_path / "tree", "/in")
+    assert scan.changed() == []
+    os.utime(tmp_path / "tree" / "b.txt")
+    assert scan.changed() == []
+    (tmp_path / "tree" / "b.txt").write_bytes(b"other")
+    (tmp_path / "tree" / "new").touch()
+    (tmp_path / "tree" / "link").unlink()
+    assert scan.changed() == ["/in/b.txt", "/in/link", "/in/new"]
+
+
+def test_a_source_that_went_away_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    scan = scan_input(tmp_path / "file", "/in/f")
+    (tmp_path / "file").unlink()
+    assert scan.changed() == ["/in/f"]
+
+
+def test_outputs_lose_links_that_lead_out(tmp_path: Path) -> None:
+    out = tmp_path / "outputs"
+    (out / "a").mkdir(parents=True)
+    (out / "a" / "file").write_bytes(b"x")
+    links = {
+        "good": "a/file",
+        "a/up": "../a/file",
+        "absolute": "/etc/passwd",
+        "above": "../stdout",
+        "a/above": "../../stdout",
+        "folded": "a/../../stdout",
+    }
+    for name, target in links.items():
+        (out / name).symlink_to(target)
+    entries = scan_output(tmp_path, "outputs")
+    targets = {entry.path: entry.target for entry in entries if entry.kind == "symlink"}
+    assert targets == {f"outputs/{name}": target for name, target in links.items()}
+    left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_symlink()}
+    assert left == {"good", "a/up"}
+
+
+def test_trees_deeper_than_a_path_can_be(tmp_path: Path) -> None:
+    top = tmp_path / "outputs"
+    top.mkdir()
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("deepdeep", dir_fd=here)
+        below = os.open("deepdeep", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+    entries = scan_output(tmp_path, "outputs")
+    assert len(entries) == 1201
+    assert entries[-1] == Entry("outputs" + "/deepdeep" * 1200 + "/file", "file", content(b""))
+    remove_tree(top)
+    assert not top.exists()
+
+
+def test_removing_does_not_follow_links(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to(tmp_path / "kept")
+    remove_tree(tmp_path / "tree")
+    assert (tmp_path / "kept" / "file").exists()
