@@ -82,7 +82,7 @@ def _text(reader: Reader) -> str | None:
 
 
 def _name_map(reader: Reader) -> Iterator[tuple[int, str]]:
-    for _ in range(reader.length()):
+    for _ in range(reader.count()):
         index = reader.u32()
         name = _text(reader)
         if name is not None:
@@ -91,7 +91,7 @@ def _name_map(reader: Reader) -> Iterator[tuple[int, str]]:
 
 def _indirect_map(reader: Reader) -> Iterator[tuple[int, Iterator[tuple[int, str]]]]:
     """The maps of an indirect map; each must be used up before the next."""
-    for _ in range(reader.length()):
+    for _ in range(reader.count()):
         index = reader.u32()
         yield index, _name_map(reader)
 

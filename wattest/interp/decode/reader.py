@@ -13,6 +13,7 @@ from typing import TypeVar
 from wattest.errors import DecodeError
 
 __all__ = [
+    "MAX_ITEMS",
     "Reader",
     "read_byte",
     "read_name",
@@ -23,6 +24,13 @@ __all__ = [
     "read_u64",
     "unexpected_end",
 ]
+
+MAX_ITEMS = 5_000_000
+"""Most items in all lists of a module together, instructions of constant expressions included.
+
+An implementation limit (spec 7.3.2): an item takes a few hundred bytes of memory but often one
+or two bytes of the binary, so the size of the binary alone would not bound the memory.
+"""
 
 Value = TypeVar("Value")
 Read = Callable[[bytes, int], "tuple[Value, int]"]
@@ -133,13 +141,15 @@ class Reader:
     Attributes:
         data: the whole binary.
         pos: where the next byte is read.
+        room: how many more list items may be read.
     """
 
-    __slots__ = ("data", "pos")
+    __slots__ = ("data", "pos", "room")
 
     def __init__(self, data: bytes, pos: int = 0) -> None:
         self.data = data
         self.pos = pos
+        self.room = MAX_ITEMS
 
     def take(self, read: Read[Value]) -> Value:
         """What ``read`` reads here."""
@@ -181,9 +191,22 @@ class Reader:
         self.pos = start + count
         return start
 
+    def charge(self, items: int) -> None:
+        """Count items of a list; raises DecodeError beyond `MAX_ITEMS`."""
+        self.room -= items
+        if self.room < 0:
+            message = f"module too large: more than {MAX_ITEMS} items (implementation limit)"
+            raise DecodeError(message, offset=self.pos)
+
+    def count(self) -> int:
+        """The number of items of a list (spec 5.1.3), charged."""
+        items = self.length()
+        self.charge(items)
+        return items
+
     def list(self, item: Callable[[], Value]) -> tuple[Value, ...]:
         """A list (spec 5.1.3) of what ``item`` reads."""
-        return tuple([item() for _ in range(self.length())])
+        return tuple([item() for _ in range(self.count())])
 
     def expect(self, byte: int, message: str) -> None:
         """The one byte that may stand here."""

@@ -42,7 +42,11 @@ from wattest.interp.types import RefType, SubType, ValType
 __all__ = ["MAX_BODY_SIZE", "SECTION_NAMES", "decode_body", "decode_module"]
 
 MAX_BODY_SIZE = 7_654_321
-"""Bytes of the longest function body accepted: the limit of the JavaScript embedding."""
+"""Bytes of the longest function body accepted, and of the longest constant expression.
+
+The limit of the JavaScript embedding. A body takes up to 120 times its size in memory while it
+is decoded.
+"""
 
 SECTION_NAMES = {
     0: "custom",
@@ -104,6 +108,7 @@ class _Decoder:
         reader, size = self.reader, len(self.binary)
         last = -1
         while reader.pos < size:
+            reader.charge(1)
             offset = reader.pos
             id = reader.byte()
             name = SECTION_NAMES.get(id)
@@ -173,12 +178,14 @@ class _Decoder:
     def expr(self) -> Expr:
         """A constant expression (spec 5.4.10)."""
         reader = self.reader
-        instrs, reader.pos = decode_instructions(self.binary, reader.pos, self.section_end)
+        end = min(self.section_end, reader.pos + MAX_BODY_SIZE)
+        instrs, reader.pos = decode_instructions(self.binary, reader.pos, end)
+        reader.charge(len(instrs))
         return tuple(instrs)
 
     def type_section(self) -> None:
         """Spec 5.5.4."""
-        for _ in range(self.reader.length()):
+        for _ in range(self.reader.count()):
             rectype, offsets = read_rectype(self.reader)
             self.rectypes.append(rectype)
             self.subtypes.extend(rectype.subs)
@@ -308,7 +315,7 @@ class _Decoder:
 
     def code_section(self) -> None:
         """Spec 5.5.13."""
-        for _ in range(self.reader.length()):
+        for _ in range(self.reader.count()):
             self.codes.append(self.code())
 
     def code(self) -> Code:
@@ -317,14 +324,15 @@ class _Decoder:
         size = reader.length()
         entry = reader.pos
         end = entry + size
+        if size > MAX_BODY_SIZE:
+            message = f"function body too large: {size} bytes (implementation limit)"
+            raise DecodeError(message, offset=entry)
         runs = reader.list(self.local_run)
         if sum([count for count, _ in runs]) > _MAX_LOCALS:
             raise DecodeError("too many locals", offset=entry)
         start = reader.pos
         if start > end:
             raise DecodeError("section size mismatch", offset=entry)
-        if end - start > MAX_BODY_SIZE:
-            raise DecodeError("function body too large", offset=start)
         reader.pos = end
         return Code(runs, start, end)
 
