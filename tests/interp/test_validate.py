@@ -119,6 +119,77 @@ def test_a_type_mismatch_says_what_was_wanted_and_what_was_there(
     assert error.offset is not None
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(func (local.set 1 (i32.const 0)))", "unknown local 1"),
+        ("(func (drop (local.tee 1 (i32.const 0))))", "unknown local 1"),
+        ("(func (br 1))", "unknown label 1"),
+        ("(func (call 7))", "unknown function 7"),
+        ("(func (drop (global.get 3)))", "unknown global 3"),
+        ("(func (drop (table.size 0)))", "unknown table 0"),
+        ("(func (drop (memory.size 0)))", "unknown memory 0"),
+        ("(memory 0) (data) (func (memory.init 1 (i32.const 0) (i32.const 0) (i32.const 0)))",
+         "unknown data segment 1"),
+        ("(func (elem.drop 0))", "unknown elem segment 0"),
+        ("(func (throw 0))", "unknown tag 0"),
+        ("(func (param (ref null 9)))", "unknown type 9"),
+        ("(global i32 (i32.const 0)) (func (global.set 0 (i32.const 1)))", "immutable global"),
+        ("(global i32 (i32.clz (i32.const 0)))", "constant expression required"),
+        ("(global (mut i32) (i32.const 0)) (global i32 (global.get 0))",
+         "constant expression required"),
+        ("(global i32 (global.get 0))", "unknown global 0"),
+        ("(table 1 i31ref) (elem (i32.const 0) funcref)", "type mismatch: element segment's type"),
+        ("(table 1 i31ref) (func (call_indirect (i32.const 0)))",
+         "type mismatch: instruction requires table of function type"),
+        ("(func (param i32)) (start 0)", "start function must not have parameters or results"),
+        ("(start 3)", "unknown function 3"),
+        ('(func) (export "a" (func 0)) (export "a" (func 0))', 'duplicate export name "a"'),
+        ('(export "a" (tag 0))', "unknown tag 0"),
+        ('(import "" "" (tag (result i32)))', "non-empty tag result type"),
+        ("(memory 65537)", "memory size must be at most 65536 pages"),
+        ("(memory 2 1)", "size minimum must not be greater than maximum"),
+        ("(table 0x1_0000_0000 funcref)", "table size must be at most 2^32-1"),
+        ("(func (select (ref.null func) (ref.null func) (i32.const 0)) drop)",
+         "type mismatch: instruction requires numeric or vector type"),
+        ("(func (select (i32.const 0) (i64.const 0) (i32.const 0)) drop)",
+         "type mismatch: instruction requires [i32 i32] but stack has [i32 i64]"),
+        ("(func unreachable (select (result i32 i32)))", "invalid result arity"),
+        ("(memory 1) (func (drop (i32.load align=8 (i32.const 0))))", "alignment must not be"),
+        ("(func (drop (i32x4.extract_lane 4 (v128.const i64x2 0 0))))", "invalid lane index"),
+        ("(func (block (result i32) (br_table 0 1 (i32.const 0) (i32.const 0))) drop)",
+         "type mismatch: label 0 has [i32] but label 1 has []"),
+        # A v128 takes two slots and is one value.
+        ("(func (result i32 i32) (block (result v128) unreachable (br_table 0 1)) drop)",
+         "type mismatch: label 0 has [v128] but label 1 has [i32 i32]"),
+        ("(type $s (struct (field (ref any)))) (func (drop (struct.new_default $s)))",
+         "field type is not defaultable"),
+        ("(type $a (array (ref any))) (func (drop (array.new_default $a (i32.const 0))))",
+         "array type is not defaultable"),
+        ("(type $a (array i8)) (func (drop (array.new_fixed $a 10001)))",
+         "too many array.new_fixed operands"),
+        ("(type $s (struct (field i32))) (func (param (ref $s)) (struct.set $s 0 (local.get 0) "
+         "(i32.const 0)))", "immutable field"),
+        ("(type $a (array i32)) (func (param (ref $a)) (array.set $a (local.get 0) (i32.const 0) "
+         "(i32.const 0)))", "immutable array"),
+        ("(type $s (struct)) (func (drop (struct.get $s 2 (ref.null $s))))", "unknown field 2"),
+        ("(type $s (sub (struct (field i32)))) (type (sub $s (struct (field i64))))",
+         "sub type 1 does not match"),
+        ("(type $s (struct)) (type (sub $s (struct)))", "sub type 1 has a final super type"),
+        ("(tag (param i32)) (func (try_table (catch 0 0)))",
+         "type mismatch: label requires [] but catch handler has [i32]"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_the_words_of_the_suite(text: str, message: str) -> None:
+    assert invalid(f"(module {text})").message.startswith(message)
+
+
+def test_select_of_unknown_operands() -> None:
+    valid("(module (func (result i32) unreachable select))")
+    valid("(module (func (result v128) unreachable (v128.const i64x2 0 0) (i32.const 0) select))")
+    valid("(module (func (param v128) (drop (select (local.get 0) (local.get 0) (i32.const 0)))))")
+
+
 def test_long_lists_of_types_are_cut_in_messages() -> None:
     assert show([I32] * 100).startswith("[... i32 i32")
     assert len(show([I32] * 100)) < 200

@@ -355,13 +355,6 @@ class Checker:
 
     # Locals.
 
-    def local(self, index: int) -> ValType:
-        """The type of a local."""
-        try:
-            return self.locals[index]
-        except IndexError:
-            raise Invalid(f"unknown local {index}") from None
-
     def initialized(self, index: int, valtype: ValType) -> bool:
         """Whether a local holds a value: one without a default value must have been set."""
         return defaultable(valtype) or index < self.params or index in self._initialized
