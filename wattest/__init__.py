@@ -3,6 +3,7 @@
 from wattest.api import (
     F32,
     F64,
+    V128,
     Caller,
     CustomSection,
     Exports,
@@ -12,6 +13,7 @@ from wattest.api import (
     Global,
     GlobalType,
     HostFunc,
+    Imports,
     ImportType,
     Instance,
     Memory,
@@ -51,6 +53,7 @@ from wattest.version import __version__
 __all__ = [
     "F32",
     "F64",
+    "V128",
     "Caller",
     "CustomSection",
     "DecodeError",
@@ -66,6 +69,7 @@ __all__ = [
     "GlobalType",
     "HostFunc",
     "ImportType",
+    "Imports",
     "InputError",
     "Instance",
     "JobError",

@@ -22,11 +22,12 @@ from wattest.api.types import (
     TagType,
     ValType,
 )
-from wattest.interp.values import F32, F64
+from wattest.interp.values import F32, F64, V128
 
 __all__ = [
     "F32",
     "F64",
+    "V128",
     "Caller",
     "CustomSection",
     "ExportType",

@@ -10,7 +10,7 @@ i32, i64   any int in signed or unsigned      signed ``int``
            range
 f32, f64   float, int, `F32`, `F64`           ``float``; `F32`/`F64` for every NaN that is
                                               not the positive canonical one
-v128       16 bytes, little-endian            ``bytes`` of length 16
+v128       `V128`, or 16 bytes, little-endian `V128`
 funcref    `Func`, `HostFunc`, None           `Func` or None
 externref  any object; None is null           the same object
 ========== ================================== =============================================
@@ -29,7 +29,16 @@ from wattest.interp.runtime import WasmFunc
 from wattest.interp.types import EXTERN, FUNC, I32, I64, NumType, RefType, ValType, VecType
 from wattest.interp.types import F32 as F32_TYPE
 from wattest.interp.types import F64 as F64_TYPE
-from wattest.interp.values import F32, F64, NAN, f32_bits, f32_from_bits, f64_bits, f64_from_bits
+from wattest.interp.values import (
+    F32,
+    F64,
+    NAN,
+    V128,
+    f32_bits,
+    f32_from_bits,
+    f64_bits,
+    f64_from_bits,
+)
 
 __all__ = ["Converter", "lift_all", "lifter", "lower_all", "lowerer"]
 
@@ -181,7 +190,7 @@ def lifter(valtype: ValType) -> Converter:
     if isinstance(valtype, RefType):
         return _lift_func if top_heaptype(valtype.heap) is FUNC else _lift_same
     if isinstance(valtype, VecType):
-        return _lift_same
+        return V128
     return _LIFT[valtype]
 
 
