@@ -97,10 +97,14 @@ def compare(seed: int, ended: Counter[str]) -> None:
         assert len(ours) == len(theirs), f"seed {seed}, {engine}"
 
 
+def compare_all(seeds: range, ended: Counter[str]) -> None:
+    for seed in seeds:
+        compare(seed, ended)
+
+
 def test_generated_modules(first_seed: int) -> None:
     ended: Counter[str] = Counter()
-    for seed in range(first_seed, first_seed + BATCH):
-        compare(seed, ended)
+    compare_all(range(first_seed, first_seed + BATCH), ended)
     # The test means nothing when every call stops at once.
     assert ended["returned"] >= BATCH
 
@@ -110,8 +114,8 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     real = WattestRun.call
 
     def wrong(self: WattestRun, name: str, args: list[int]) -> list[int]:
-        return [value ^ 1 for value in real(self, name, args)]
+        return [value ^ name.startswith("call") for value in real(self, name, args)]
 
     monkeypatch.setattr(WattestRun, "call", wrong)
-    with pytest.raises(AssertionError, match="seed 0"):
-        compare(0, Counter())
+    with pytest.raises(AssertionError, match="seed"):
+        compare_all(range(BATCH), Counter())

@@ -56,6 +56,6 @@ def _line(title: str, rows: list[dict[str, Any]]) -> str:
         sum(row["passed"] for row in rows),
         sum(row["failed"] for row in rows),
         sum(sum(row["not applicable"].values()) for row in rows),
-        sum(sum(row["blocked"].values()) for row in rows),
+        sum(row["missing"] for row in rows),
     )
     return f"{title:34}{numbers[0]:>7}" + "".join(f"{number:>9}" for number in numbers[1:])

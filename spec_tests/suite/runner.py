@@ -142,11 +142,10 @@ class _Script:
         self._remember(self.definitions, command.get("name"), lambda: self.adapter.load(binary))
 
     def module_instance(self, command: dict[str, Any]) -> None:
-        module = self._recall(self.definitions, command.get("module"))
         self._remember(
             self.instances,
             command.get("instance"),
-            lambda: self._instantiate(module),
+            lambda: self._instantiate(self._recall(self.definitions, command.get("module"))),
         )
 
     def _instantiate(self, module: Any) -> Any:

@@ -107,7 +107,8 @@ def test_an_instance_as_imports(wat: MakeModule, add: wattest.Instance) -> None:
 
 def test_missing_imports_are_named(wat: MakeModule) -> None:
     module = wat('(module (import "env" "f" (func (param i32))))')
-    for imports in ({}, None, {"env": {}}, {"other": {"f": print}}):
+    attempts: list[wattest.Imports | None] = [{}, None, {"env": {}}, {"other": {"f": print}}]
+    for imports in attempts:
         with pytest.raises(wattest.LinkError) as caught:
             wattest.Instance(module, imports)
         assert str(caught.value) == 'unknown import "env" "f": func (i32) -> ()'

@@ -20,8 +20,8 @@ def test_read_and_write() -> None:
     assert (len(memory), memory.size) == (PAGE, 1)
     memory.write(3, b"abc")
     memory.write(PAGE - 2, memoryview(b"xy"))
-    memory.write(10, numpy.array([1, 2], dtype="<u4"))
-    memory.write(20, numpy.arange(8, dtype="u1")[::2])
+    memory.write(10, numpy.array([1, 2], dtype="<u4"))  # type: ignore[arg-type]
+    memory.write(20, numpy.arange(8, dtype="u1")[::2])  # type: ignore[arg-type]
     assert memory.read(2, 5) == b"\0abc\0"
     assert memory.read(PAGE - 2, 2) == b"xy"
     assert memory.read(10, 8) == b"\1\0\0\0\2\0\0\0"

@@ -65,10 +65,10 @@ def test_bad_types_are_refused(make: object) -> None:
     "make",
     [
         lambda: FuncType("i32"),  # a string is a sequence of letters, surely not meant
-        lambda: FuncType((int,)),
-        lambda: MemoryType("1"),
-        lambda: MemoryType(1.5),
-        lambda: GlobalType(None),
+        lambda: FuncType((int,)),  # type: ignore[arg-type]
+        lambda: MemoryType("1"),  # type: ignore[arg-type]
+        lambda: MemoryType(1.5),  # type: ignore[arg-type]
+        lambda: GlobalType(None),  # type: ignore[arg-type]
     ],
 )
 def test_types_of_the_wrong_kind_are_refused(make: object) -> None:

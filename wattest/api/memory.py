@@ -15,6 +15,7 @@ from wattest.interp.types import MemType
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
+    from typing_extensions import Buffer
 
 __all__ = ["Memory"]
 
@@ -92,7 +93,7 @@ class Memory:
         self._check("read", offset, length)
         return self._inst.data[offset : offset + length]
 
-    def write(self, offset: int, data: bytes | bytearray | memoryview, /) -> None:
+    def write(self, offset: int, data: Buffer, /) -> None:
         """Store the bytes of ``data`` from ``offset`` on; nothing is written on an error.
 
         Raises:

@@ -1,0 +1,58 @@
+"""Prints skips.toml as the engine of today needs it: python -m spec_tests.suite.rows
+
+Look at the difference before you keep it: a row excuses a script, it must not hide a bug. What
+fails otherwise is listed on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from spec_tests.suite.runner import Outcome
+from spec_tests.suite.test_suite import FILES, OUTSIDE, run_on_all, verdict
+
+HEADER = """\
+# Scripts of the official suite that cannot pass yet, and the feature that each of them needs.
+# A script with a row runs all the same: it fails the test run when it passes in spite of its
+# row, when the row names a feature that is not what is missing, or when anything else fails.
+# python -m spec_tests.suite.rows prints this file anew.
+"""
+
+REASONS = {
+    "custom-descriptors": "a proposal beyond WebAssembly 3.0",
+    "custom-page-sizes": "a proposal beyond WebAssembly 3.0",
+    "threads": "a proposal beyond WebAssembly 3.0",
+    "wide-arithmetic": "a proposal beyond WebAssembly 3.0",
+    "legacy": "the older exception instructions, which WebAssembly 3.0 left out",
+}
+
+
+def feature_of(name: str, outcome: Outcome) -> str | None:
+    """The feature that a script's row should name, or None when it needs no row."""
+    if not outcome.blocked and (not outcome.failed or not name.startswith(OUTSIDE)):
+        return None
+    if name.startswith(("proposals/", "legacy/")):
+        return name.split("/")[-2]
+    if not outcome.blocked:
+        return None
+    return outcome.blocked.most_common(1)[0][0]
+
+
+def main() -> None:
+    """Run everything and print the rows."""
+    print(HEADER)
+    with tempfile.TemporaryDirectory() as cache:
+        for name in FILES:
+            outcome = run_on_all(name, Path(cache))
+            feature = feature_of(name, outcome)
+            for line in verdict(name, outcome, feature):
+                print(line, file=sys.stderr)
+            if feature is not None:
+                reason = REASONS.get(feature, "not supported by the engines yet")
+                print(f'[[skip]]\nfile = "{name}"\nfeature = "{feature}"\nreason = "{reason}"\n')
+
+
+if __name__ == "__main__":
+    main()
