@@ -100,6 +100,15 @@ class MemoryTree:
         return {path: data for path, kind, data in self.walk() if kind == FileType.REGULAR_FILE}
 
 
+def _is_below(place: _DirectoryNode | None, node: _DirectoryNode) -> bool:
+    """Whether a directory is ``node`` or lies in it."""
+    while place is not None:
+        if place is node:
+            return True
+        place = place.parent
+    return False
+
+
 def _children(prefix: str, directory: _DirectoryNode) -> list[tuple[str, _Node]]:
     names = sorted(directory.entries, reverse=True)
     return [(prefix + name.decode(), directory.entries[name]) for name in names]
@@ -342,11 +351,14 @@ class MemoryDirectory(Directory):
         if old is node:
             return
         if isinstance(node, _DirectoryNode):
-            self._check_not_inside(node, target._node)
+            if _is_below(target._node, node):
+                raise WasiError(Errno.INVAL)
             target.check_room(new_name)
             if old is not None and not isinstance(old, _DirectoryNode):
                 raise WasiError(Errno.NOTDIR)
         if isinstance(old, _DirectoryNode):
+            if _is_below(self._node, old):
+                raise WasiError(Errno.NOTEMPTY)
             if not isinstance(node, _DirectoryNode):
                 raise WasiError(Errno.ISDIR)
             if old.entries:
@@ -362,12 +374,6 @@ class MemoryDirectory(Directory):
         if isinstance(node, _DirectoryNode):
             node.parent = target._node
             node.path_length = target.path_length + 1 + len(new_name)
-
-    def _check_not_inside(self, node: _DirectoryNode, place: _DirectoryNode | None) -> None:
-        while place is not None:
-            if place is node:
-                raise WasiError(Errno.INVAL)
-            place = place.parent
 
     def sync(self) -> None:
         pass
