@@ -17,9 +17,14 @@ from typing import Any
 import pytest
 
 from benchmarks.kernel_table import KERNELS
+from benchmarks.programs import measure_all
 from benchmarks.report import markdown
 
 ROOT = Path(__file__).parent.parent
+
+
+MACHINE = ("machine", "python_compiler", "python_implementation", "python_version", "system")
+PROCESSOR = ("arch", "bits", "brand_raw", "count", "hz_advertised_friendly", "vendor_id_raw")
 
 
 def run(kernels: list[str], output: Path) -> int:
@@ -42,11 +47,16 @@ def run(kernels: list[str], output: Path) -> int:
 
 
 def tidy(results: dict[str, Any]) -> dict[str, Any]:
-    """Without what names the machine or the checkout."""
-    results["machine_info"].pop("node", None)
+    """Without what names the machine or the checkout, and what nobody reads."""
+    machine = results["machine_info"]
+    machine = {key: machine[key] for key in MACHINE if key in machine} | {
+        "cpu": {key: machine["cpu"][key] for key in PROCESSOR if key in machine["cpu"]}
+    }
+    results["machine_info"] = machine
     results.pop("commit_info", None)
     for entry in results["benchmarks"]:
         entry.pop("fullname", None)
+        entry.pop("options", None)
         entry.pop("param", None)
         # The adapters' objects; kernel and engine are in extra_info.
         entry.pop("params", None)
@@ -69,6 +79,8 @@ def main(arguments: list[str]) -> int:
         if status != 0:
             return status
         results = tidy(json.loads(output.read_text(encoding="utf-8")))
+    if not kernels:
+        results["programs"] = measure_all()
     page, raw = options.page, options.raw
     if not kernels:
         page = page or ROOT / "docs" / "benchmarks.md"

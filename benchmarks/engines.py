@@ -31,6 +31,11 @@ class Engine:
 
     @property
     def version(self) -> str:
+        if self.ours:
+            # Also from a checkout that is not installed.
+            import wattest
+
+            return wattest.__version__
         return version(self.package)
 
 

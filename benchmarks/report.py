@@ -76,8 +76,9 @@ def markdown(results: dict[str, Any], command: str) -> str:
         "- Engines: " + ", ".join(f"{name} {results['engines'][name]}" for name in engines),
         f"- Command: `{command}`",
         "",
-        "Milliseconds for one call, the fastest of three after one that is not counted; loading "
-        "and compiling are outside. In brackets: how many times as long as the reference. "
+        "Milliseconds for one call, the fastest of 3 to 30 after two that are not counted; loading "
+        "and compiling are outside. In brackets: how many times the reference's time that is, so "
+        "above 1 the reference is faster. "
         "Instructions are units of wattest's fuel (docs/fuel.md); every engine ran the same "
         "module with the same argument in the same process, and its answer was checked.",
         "",
@@ -99,7 +100,7 @@ def markdown(results: dict[str, Any], command: str) -> str:
         ]
         for name in others:
             theirs = times[kernel.name].get(name)
-            ratio = f" ({theirs / mine:.1f})" if theirs and mine else ""
+            ratio = f" ({theirs / mine:.3g})" if theirs and mine else ""
             cells.append(_milliseconds(theirs) + ratio)
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "Geometric mean of the ratios, time of the other over time of the reference:", ""]
@@ -116,4 +117,19 @@ def markdown(results: dict[str, Any], command: str) -> str:
         lines += ["", "Kernels that an engine could not run:", ""]
         for failure in results["failures"]:
             lines.append(f"- {failure['engine']}, {failure['kernel']}: {failure['reason']}")
+    if results.get("programs"):
+        lines += [
+            "",
+            "## Whole programs on the reference engine",
+            "",
+            "Once each, cold: decoding and validating, then instantiating and running.",
+            "",
+            "| program | does | bytes | load, s | run, s | instructions | M instr/s |",
+            "|---|---|--:|--:|--:|--:|--:|",
+        ]
+        for row in results["programs"]:
+            lines.append(
+                f"| {row['name']} | {row['does']} | {row['size']} | {row['load']:.2f} "
+                f"| {row['run']:.2f} | {row['fuel']} | {row['fuel'] / row['run'] / 1e6:.2f} |"
+            )
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ import zlib
 import pytest
 import wasmtime
 
+import wattest
 from benchmarks.kernel_table import FOLDER, KERNELS, Kernel
 
 
@@ -24,6 +25,16 @@ def run_on_wasmtime(kernel: Kernel, n: int) -> int | float:
 def test_answers_are_wasmtimes(kernel: Kernel) -> None:
     assert run_on_wasmtime(kernel, kernel.small) == kernel.small_answer
     assert run_on_wasmtime(kernel, kernel.large) == kernel.large_answer
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
+def test_the_reference_answers(kernel: Kernel) -> None:
+    module = wattest.Module.from_file(kernel.path)
+    instance = wattest.Instance(module, engine="reference")
+    assert instance.exports.run(kernel.small) == kernel.small_answer
+    first = instance.store.fuel_used
+    assert instance.exports.run(kernel.small) == kernel.small_answer
+    assert instance.store.fuel_used == 2 * first
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
