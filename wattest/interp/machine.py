@@ -234,9 +234,11 @@ class Machine:
                 elif kind == BULK:
                     store.fuel_used = mark - left
                     self._save(site.code, r, site.pc, False)
-                    self._bulk(r, site)
-                    mark = self._same_slice(mark)
-                    left = mark - store.fuel_used
+                    try:
+                        self._bulk(r, site)
+                    finally:
+                        mark = self._same_slice(mark)
+                        left = mark - store.fuel_used
                     edge = site.next
                 else:
                     func: FuncInst = site.func or r[site.end]
@@ -262,9 +264,12 @@ class Machine:
                     store.fuel_used = mark - left
                     store.frames, store.slots = frames, slots
                     self._save(site.code, r, site.pc, False)
-                    results = self._call_host(func, r[site.begin : site.end], site.code)
-                    mark = self._same_slice(mark)
-                    left = mark - store.fuel_used
+                    try:
+                        results = self._call_host(func, r[site.begin : site.end], site.code)
+                    finally:
+                        # The host function may have called the guest or changed the limit.
+                        mark = self._same_slice(mark)
+                        left = mark - store.fuel_used
                     begin = site.begin
                     if kind != CALL:
                         # A tail call of a host function: its results are this function's.
