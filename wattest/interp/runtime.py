@@ -188,13 +188,14 @@ class MemInst:
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
         limit: most pages it may grow to.
+        native: an engine's own record of it, told of every growth (``resize(length)``), or None.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
             replaces them, so do not keep them.
     """
 
     __slots__ = (
-        "__weakref__", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
+        "__weakref__", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit", "native",
         "type", "u8", "u16", "u32", "u64",
     )  # fmt: skip
 
@@ -229,6 +230,7 @@ class MemInst:
             self.data = _reserve(max(bound * PAGE_SIZE, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
+        self.native: Any = None
         self._make_views()
 
     def _make_views(self) -> None:
@@ -250,6 +252,8 @@ class MemInst:
         limits = SizeLimits(pages, self.type.limits.maximum)
         self.type = MemType(limits, self.type.address, self.type.shared)
         self._make_views()
+        if self.native is not None:
+            self.native.resize(self.length)
         return True
 
     def __repr__(self) -> str:
@@ -344,6 +348,7 @@ class ModuleInst:
         types: defined types by type index.
         funcs, tables, mems, globals, tags, elems, datas: by index, imports first.
         exports: external addresses by name, in the module's order.
+        native: an engine's own form of it, or None.
     """
 
     module: Module
@@ -357,6 +362,7 @@ class ModuleInst:
     elems: list[ElemInst] = field(default_factory=list, repr=False)
     datas: list[DataInst] = field(default_factory=list, repr=False)
     exports: dict[str, Extern] = field(default_factory=dict, repr=False)
+    native: Any = field(default=None, repr=False)
 
 
 def externtype(extern: Extern) -> ExternType:
