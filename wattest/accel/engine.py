@@ -9,9 +9,13 @@ from wattest.accel.core import NativeModule, State
 from wattest.accel.instantiate import instantiate
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
+from wattest.interp.features import SUPPORTED as REFERENCE
 from wattest.interp.validate import validate_module
 
-__all__ = ["AccelEngine"]
+__all__ = ["SUPPORTED", "AccelEngine"]
+
+SUPPORTED = REFERENCE - {"simd", "relaxed_simd"}
+"""Features (`wattest.interp.features`) that this engine executes."""
 
 
 class AccelEngine:
@@ -21,7 +25,7 @@ class AccelEngine:
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
-        validate_module(module)
+        validate_module(module, features=SUPPORTED)
 
     def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
         """Instantiate (spec 4.7.2); see `wattest.accel.instantiate.instantiate`."""
