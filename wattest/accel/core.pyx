@@ -39,6 +39,7 @@ include "validation.pxi"
 
 cdef enum:
     SLICE = 2000000
+    BURST = 2000
 
 cdef int64_t MAX_NESTING = 100
 
@@ -492,6 +493,12 @@ cdef class Instance:
         found.sig = sig
         return found
 
+    def cells(self, Py_ssize_t index):
+        """Address and length in words of a function's code; lowers it."""
+        cdef Func* f = self.inst.funcs[index]
+        self.state.lower(f)
+        return <uint64_t>f.code, (<Lowered*>f.lowered).length
+
     def lower_all(self):
         """Lower every function now; returns the number of 32-bit words of code."""
         cdef Py_ssize_t i
@@ -886,7 +893,8 @@ cdef class State:
         cdef uint8_t* mem
         cdef Func* func
         cdef uint64_t* fp
-        cdef int32_t slot
+        cdef int64_t rest
+        cdef bint brief = True
         while True:
             if c.status == STATUS_FUEL:
                 self.sync()
@@ -937,12 +945,23 @@ cdef class State:
                 raise RuntimeError("a function of another store cannot be called")
             else:
                 raise RuntimeError(f"the handlers stopped with status {c.status}")
-            if c.status == STATUS_RETRY and c.fuel < c.owed:
-                continue
             self.refresh()
             mem = c.inst.mems[0].base if c.inst.mems != NULL else NULL
-            with nogil:
+            if brief and c.fuel > BURST:
+                # A short call is over before the lock would have been given back.
+                brief = False
+                rest = c.fuel - BURST
+                c.fuel = BURST
                 run_handlers(c, mem)
+                c.fuel += rest
+                if c.status == STATUS_FUEL and c.fuel >= c.owed:
+                    c.fuel -= c.owed
+                    c.status = STATUS_NEXT
+                elif c.status == STATUS_RETRY and c.fuel >= c.owed:
+                    c.status = STATUS_NEXT
+            else:
+                with nogil:
+                    run_handlers(c, mem)
 
     cdef int grow_table(self) except -1:
         cdef Ctx* c = &self.ctx
