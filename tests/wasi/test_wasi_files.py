@@ -121,7 +121,9 @@ def test_kinds_of_opens_that_fail(world: World) -> None:
     assert world.open_errno("d", TRUNC) == Errno.ISDIR
     assert world.open_errno("d", CREAT) == Errno.ISDIR
     assert world.open_errno("d", CREAT | EXCL) == Errno.EXIST
-    assert world.open_errno("new/", CREAT, FILE) == Errno.ISDIR
+    for path in ("new/", "f/", "d/"):
+        assert world.open_errno(path, CREAT, FILE) == Errno.ISDIR
+        assert world.open_errno(path, CREAT | EXCL, FILE) == Errno.ISDIR
     assert world.open_errno("d", CREAT | OFlags.DIRECTORY) == Errno.INVAL
     assert world.open_errno("f", 16) == Errno.INVAL
     assert world.open_errno("f", flags=32) == Errno.INVAL

@@ -104,9 +104,13 @@ class PathFunctions:
         if oflags & OFlags.CREAT and oflags & OFlags.DIRECTORY:
             raise WasiError(Errno.INVAL)
         self.state.check_free()
+        creates_slash = bool(oflags & OFlags.CREAT) and path.endswith(b"/")
         exclusive = bool(oflags & OFlags.CREAT and oflags & OFlags.EXCL)
-        follow = bool(dirflags & LookupFlags.SYMLINK_FOLLOW) and not exclusive
-        with Walk(start, path, follow=follow, follow_slash=not exclusive) as walk:
+        follow = bool(dirflags & LookupFlags.SYMLINK_FOLLOW)
+        follow = follow and not exclusive and not creates_slash
+        with Walk(start, path, follow=follow, follow_slash=not oflags & OFlags.CREAT) as walk:
+            if creates_slash and walk.name is not None:
+                raise WasiError(Errno.ISDIR)  # whatever is there, as Linux says
             kind = walk.kind()
             if kind == FileType.DIRECTORY:
                 opened = self._open_directory(walk, oflags, base)
@@ -187,6 +191,8 @@ class PathFunctions:
         with Walk(start, path, follow=False) as walk:
             if walk.name is None:
                 raise WasiError(Errno.INVAL)
+            if walk.slash and walk.kind() not in (None, FileType.DIRECTORY):
+                raise WasiError(Errno.NOTDIR)
             target = walk.directory.readlink(walk.name)[:buf_len]
         call.give(buf, target)
         return (len(target),)
