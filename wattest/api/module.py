@@ -102,8 +102,11 @@ class Module:
             DecodeError, LimitExceeded: as for `Module`; no more than the limit is read.
         """
         allowed = (limits if limits is not None else Limits()).module_size
+        # In pieces: one read of so much would reserve it all at once.
+        binary = bytearray()
         with Path(path).open("rb") as file:
-            binary = file.read(allowed + 1)
+            while len(binary) <= allowed and (piece := file.read(1 << 20)):
+                binary += piece
         if len(binary) > allowed:
             raise LimitExceeded("module size", allowed)
         return cls(binary, limits=limits)
@@ -122,6 +125,9 @@ class Module:
         if not self._validated:
             engine.validate(self._syntax)
             self._validated = True
+            # Types that were shown with type indices are known now.
+            for shown in ("imports", "exports"):
+                self.__dict__.pop(shown, None)
 
     @property
     def binary(self) -> bytes:
