@@ -39,6 +39,8 @@ def run(kernels: list[str], output: Path) -> int:
                 "no:cacheprovider",
                 "--benchmark-columns=min,median,rounds",
                 "--benchmark-sort=min",
+                # Processor time: other work on the machine then disturbs least.
+                "--benchmark-timer=time.process_time",
                 f"--benchmark-json={output}",
                 *selection,
             ]
