@@ -76,8 +76,8 @@ def markdown(results: dict[str, Any], command: str) -> str:
         "- Engines: " + ", ".join(f"{name} {results['engines'][name]}" for name in engines),
         f"- Command: `{command}`",
         "",
-        "Milliseconds of processor time for one call, the fastest of 3 to 30 after two that are not counted; loading "
-        "and compiling are outside. In brackets: how many times the reference's time that is, so "
+        "Milliseconds of processor time for one call, the fastest of 3 to 30 after two that are "
+        "not counted; loading and compiling are outside. In brackets: how many times the reference's time that is, so "
         "above 1 the reference is faster. "
         "Instructions are units of wattest's fuel (docs/fuel.md); every engine ran the same "
         "module with the same argument in the same process, and its answer was checked.",
@@ -122,8 +122,8 @@ def markdown(results: dict[str, Any], command: str) -> str:
             "",
             "## Whole programs on the reference engine",
             "",
-            "Once each, cold: seconds of processor time to decode and validate, then to instantiate "
-            "and run.",
+            "Once each, cold: seconds of processor time to decode and validate, then to "
+            "instantiate and run.",
             "",
             "| program | does | bytes | load, s | run, s | instructions | M instr/s |",
             "|---|---|--:|--:|--:|--:|--:|",
