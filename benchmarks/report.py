@@ -77,8 +77,8 @@ def markdown(results: dict[str, Any], command: str) -> str:
         f"- Command: `{command}`",
         "",
         "Milliseconds of processor time for one call, the fastest of 3 to 30 after two that are "
-        "not counted; loading and compiling are outside. In brackets: how many times the reference's time that is, so "
-        "above 1 the reference is faster. "
+        "not counted; loading and compiling are outside. In brackets: how many times the "
+        "reference's time that is, so above 1 the reference is faster. "
         "Instructions are units of wattest's fuel (docs/fuel.md); every engine ran the same "
         "module with the same argument in the same process, and its answer was checked.",
         "",
