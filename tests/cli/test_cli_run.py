@@ -31,7 +31,7 @@ def test_everything_behind_the_program_is_the_guests(wattest: Run, programs: Pat
     program = programs / "args.wasm"
     plain = wattest("run", program, "--help", "-e", "K=V", "--fuel", "-x")
     assert plain.exit_code == 0
-    assert [line.split()[-1].strip('[]') for line in arguments(plain)] == [
+    assert [line.split()[-1].strip("[]") for line in arguments(plain)] == [
         "--help",
         "-e",
         "K=V",
@@ -43,7 +43,7 @@ def test_everything_behind_the_program_is_the_guests(wattest: Run, programs: Pat
     behind = wattest("run", program, "--", "--help", "-e", "K=V", "--fuel", "-x")
     assert behind.stdout == plain.stdout
     twice = wattest("run", program, "--", "--", "a", "--")
-    assert [line.split()[-1].strip('[]') for line in arguments(twice)] == ["--", "a", "--"]
+    assert [line.split()[-1].strip("[]") for line in arguments(twice)] == ["--", "a", "--"]
 
 
 def test_variables_are_sorted_and_the_last_one_counts(wattest: Run, programs: Path) -> None:
@@ -51,7 +51,7 @@ def test_variables_are_sorted_and_the_last_one_counts(wattest: Run, programs: Pa
     given = ["-e", "FIRST=no", "-e", "EQUALS=a=b", "--env", "EMPTY=", "-e", "FIRST=1"]
     result = wattest("run", *given, program)
     shown = [line for line in result.stdout.splitlines() if line.startswith("variable: ")]
-    assert [line.split()[-1].strip('[]') for line in shown] == ["EMPTY=", "EQUALS=a=b", "FIRST=1"]
+    assert [line.split()[-1].strip("[]") for line in shown] == ["EMPTY=", "EQUALS=a=b", "FIRST=1"]
 
 
 def test_without_outputs_nothing_is_left_behind(wattest: Run, programs: Path, here: Path) -> None:

@@ -26,7 +26,7 @@ __all__ = [
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """Some bytes: their sha256 in hexadecimal, and how many they are."""
 
@@ -38,7 +38,7 @@ class Content:
         return {"sha256": self.sha256, "size": number(self.size)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One name in an input or an output tree.
 

@@ -73,7 +73,8 @@ def _guarded(go: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # The one reason for which click ends the process itself is a broken pipe.
         _forget_stdout()
         return BROKEN_PIPE
     except WattestError as error:

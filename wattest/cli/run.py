@@ -26,6 +26,7 @@ from wattest.jobs.job import (
     parse_linked_module,
     parse_output,
 )
+from wattest.jobs.modules import read_at_most
 
 __all__ = ["run"]
 
@@ -259,10 +260,12 @@ def _read_stdin(name: str | None) -> bytes:
         return b""
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(_STDIN_LIMIT + 1) if sys.stdin is not None else b""
+            if sys.stdin is None:
+                return b""
+            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
         else:
             with Path(name).open("rb") as file:
-                data = file.read(_STDIN_LIMIT + 1)
+                data = read_at_most(file, _STDIN_LIMIT + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _STDIN_LIMIT:

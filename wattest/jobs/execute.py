@@ -24,7 +24,15 @@ from wattest.audit.records import (
     Result,
     TrapRecord,
 )
-from wattest.errors import Exit, InputError, LimitExceeded, OutputError, Trap, TrapKind
+from wattest.errors import (
+    Exit,
+    FuelExhausted,
+    InputError,
+    LimitExceeded,
+    OutputError,
+    Trap,
+    TrapKind,
+)
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.job import Job
 from wattest.jobs.modules import Start, choose_start, initialize, load_module
@@ -82,6 +90,15 @@ class _Ending:
     values: list[tuple[str, str]] | None = None
     error: Trap | LimitExceeded | None = None
     interruption: KeyboardInterrupt | None = None
+
+    def __post_init__(self) -> None:
+        """Let go of the run: an exception's traceback holds all its frames, and with them the
+        guest's memory, for as long as somebody keeps the result."""
+        for ended in (self.error, self.interruption):
+            if ended is not None:
+                ended.__traceback__ = ended.__context__ = ended.__cause__ = None
+        if isinstance(self.error, FuelExhausted):
+            self.error.machine = self.error._go_on = None
 
 
 def run_job(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wattest.api import Func, FuncType, Instance, Module
 from wattest.audit import cid_v1_raw
@@ -24,9 +24,11 @@ __all__ = [
     "initialize",
     "inspect_module",
     "load_module",
+    "read_at_most",
 ]
 
 _MANY = 20
+_CHUNK = 1 << 20
 
 
 class NoEntryPoint(JobError):
@@ -79,7 +81,7 @@ def decode_file(path: Path) -> Syntax:
     limits = Limits()
     try:
         with path.open("rb") as file:
-            binary = file.read(limits.module_size + 1)
+            binary = read_at_most(file, limits.module_size + 1)
         if len(binary) > limits.module_size:
             raise LimitExceeded("module size", limits.module_size)
         return decode_module(binary, limits=limits)
@@ -88,6 +90,15 @@ def decode_file(path: Path) -> Syntax:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_at_most(file: BinaryIO, length: int) -> bytes:
+    """Up to ``length`` bytes of a file; one large read would reserve all of that at once."""
+    pieces = []
+    while length and (piece := file.read(min(length, _CHUNK))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 class Start:
