@@ -19,7 +19,16 @@ from wattest.interp.execute import FUNCTIONS, control
 from wattest.interp.module import FuncFacts, Instr
 from wattest.interp.opcodes import Opcode
 from wattest.interp.runtime import FuncInst, ModuleInst, WasmFunc
-from wattest.interp.steps import MAX_SIZE, Expression, Step, constant, make, slot, template
+from wattest.interp.steps import (
+    MAX_SIZE,
+    Expression,
+    Step,
+    Template,
+    constant,
+    make,
+    slot,
+    template,
+)
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
 from wattest.interp.validate import function_facts
 
@@ -194,8 +203,10 @@ _BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "heaptype": 0, "valtypes
 class _Straight:
     """What the builder knows of an instruction that is not a control instruction."""
 
-    __slots__ = ("bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store",
-                 "traps")  # fmt: skip
+    __slots__ = (
+        "bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store", "text",
+        "traps",
+    )  # fmt: skip
 
     def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
         self.function = function
@@ -218,6 +229,7 @@ class _Straight:
         reads = op.name in ("global.get", "memory.size", "table.size")
         self.effect = not self.pushes or self.store
         self.ordered = self.traps or reads
+        self.text: Template | None = None
 
 
 _STRAIGHT: dict[str, _Straight] = {}
@@ -537,7 +549,8 @@ class _Builder:
             self.settle_top_if_ordered()
             self.pop()
         elif name != "nop":
-            self.apply(_straight(op), self.bound(op, imm), pc)
+            row = _STRAIGHT.get(name) or _straight(op)
+            self.apply(row, self.bound(op, imm) if row.bound else (), pc)
 
     def bound(self, op: Opcode, imm: Any) -> list[Any]:
         """What an instruction's function gets for its immediates."""
@@ -548,48 +561,49 @@ class _Builder:
             values += _BOUND[kind](inst, value)
         return values
 
-    def operands(self, count: int, fits: Callable[[int, Expression], bool]) -> list[Expression]:
-        """Pop operands; what does not fit as an expression is computed first."""
-        base = self.height - count
+    def operands(self, row: _Straight, text: Template, first: int) -> list[Expression]:
+        """Pop an instruction's operands; what cannot stand in its text is computed first."""
+        base = self.height - row.operands
+        pending = self.pending
         size = 1
         for index in range(base, self.height):
-            value = self.pending.get(index)
+            value = pending.get(index)
             if value is None or not value.size:
                 continue
             size += value.size
-            if size > MAX_SIZE or not fits(index - base, value):
+            if size > MAX_SIZE or not text.accepts(index - base + first, value, row.traps):
                 size -= value.size
                 self.settle(index)
         result = [self.take(index) for index in range(base, self.height)]
         self.height = base
         return result
 
-    def apply(self, row: _Straight, bound: list[Any], pc: int) -> None:
+    def apply(self, row: _Straight, bound: Sequence[Any], pc: int) -> None:
         """Put an instruction's operands into its function's text."""
         if row.store:
             bound = [self.code.inst.store, *bound]
-        first = len(bound)
-        text = template(row.function, first)
-        operands = self.operands(
-            row.operands, lambda n, value: text.accepts(n + first, value, row.traps)
-        )
+        text = row.text
+        if text is None:
+            text = row.text = template(row.function, len(bound))
+        operands = self.operands(row, text, len(bound))
         if row.ordered or row.effect:
             self.settle_ordered()
-        trap_pc = pc if row.traps else max((value.pc for value in operands), default=-1)
-        parts = text.fill(bound, operands, test=False)
-        if not row.pushes:
+        parts = text.fill(bound, operands)
+        slots, names = frozenset[int](), text.names
+        size, ordered, trap_pc = 1, row.ordered, pc if row.traps else -1
+        for value in operands:
+            slots |= value.slots
+            if value.size:
+                size += value.size
+                names |= value.names
+                ordered |= value.ordered
+                if value.pc >= 0:
+                    trap_pc = value.pc
+        if row.pushes:
+            test = parts if text.test is text.pieces else text.fill_test(bound, operands)
+            self.push(Expression(parts, test, size, slots, ordered, trap_pc, names), now=row.effect)
+        else:
             self.emit(parts, trap_pc)
-            return
-        value = Expression(
-            parts,
-            text.fill(bound, operands, test=True),
-            1 + sum(value.size for value in operands),
-            frozenset().union(*(value.slots for value in operands)),
-            row.ordered or any(value.ordered for value in operands),
-            trap_pc,
-            text.names.union(*(value.names for value in operands)),
-        )
-        self.push(value, now=row.effect)
 
     # Segments
 
@@ -652,7 +666,7 @@ class _Builder:
 
     def unreachable(self, instr: Instr, pc: int) -> bool:
         self.settle_all()
-        self.control(make(template(control.unreachable, 0).fill((), (), test=False)), pc)
+        self.control(make(template(control.unreachable, 0).fill((), ())), pc)
         return True
 
     def control(self, step: Step, pc: int) -> None:
@@ -744,7 +758,7 @@ class _Builder:
             self.settle_top_if_ordered()
             index = self.pop()
             self.settle_all()
-            found = template(control.call_indirect, 2).fill((table, deftype), (index,), test=False)
+            found = template(control.call_indirect, 2).fill((table, deftype), (index,))
             self.emit((*slot(self.home(self.height)).parts, " = ", *found), pc)
         else:
             func = self.code.inst.funcs[instr.imm]

@@ -20,8 +20,8 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import Any, Union
 
 __all__ = ["MAX_SIZE", "Expression", "Step", "Template", "constant", "make", "slot", "template"]
 
@@ -35,23 +35,31 @@ _MAX_SHAPES = 20_000
 """Compiled texts to keep; when there are more, further ones are made but not kept."""
 
 
-class _Slot(int):
+class Slot:
     """In a text: the value in a slot of the frame."""
 
+    __slots__ = ("index",)
 
-class _Bound(NamedTuple):
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+class Bound:
     """In a text: a value fixed when the step is made."""
 
-    value: Any
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
-Part = Any  # str | _Slot | _Bound
+Part = Union[str, Slot, Bound]
 Parts = tuple[Part, ...]
+_EMPTY: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True)
 class Expression:
-    """A value still to be computed.
+    """A value still to be computed. (Not a dataclass: a program makes a great many.)
 
     Attributes:
         parts: its text; strings between slots and bound values.
@@ -63,24 +71,37 @@ class Expression:
         names: Python names that its text assigns.
     """
 
-    parts: Parts
-    test: Parts
-    size: int = 0
-    slots: frozenset[int] = frozenset()
-    ordered: bool = False
-    pc: int = -1
-    names: frozenset[str] = frozenset()
+    __slots__ = ("names", "ordered", "parts", "pc", "size", "slots", "test")
+
+    def __init__(
+        self,
+        parts: Parts,
+        test: Parts,
+        size: int = 0,
+        slots: frozenset[int] = _EMPTY,
+        ordered: bool = False,
+        pc: int = -1,
+        names: frozenset[str] = _EMPTY,
+    ) -> None:
+        self.parts = parts
+        self.test = test
+        self.size = size
+        self.slots = slots
+        self.ordered = ordered
+        self.pc = pc
+        self.names = names
 
 
+@lru_cache(maxsize=1024)
 def slot(index: int) -> Expression:
     """The value of a slot."""
-    parts = (_Slot(index),)
-    return Expression(parts, parts, slots=frozenset(parts))
+    parts = (Slot(index),)
+    return Expression(parts, parts, slots=frozenset((index,)))
 
 
 def constant(value: Any) -> Expression:
     """A value known now."""
-    parts = (_Bound(value),)
+    parts = (Bound(value),)
     return Expression(parts, parts)
 
 
@@ -121,19 +142,27 @@ class Template:
             and (self.early[position] or not operand.names & self.names)
         )
 
-    def fill(self, bound: Sequence[Any], operands: Sequence[Expression], test: bool) -> Parts:
+    def fill(self, bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
         """The text with all parameters put in: fixed values first, then operands."""
-        parts: list[Part] = []
-        first = len(bound)
-        for piece in self.test if test else self.pieces:
-            if isinstance(piece, str):
-                parts.append(piece)
-            elif piece[0] < first:
-                parts.append(_Bound(bound[piece[0]]))
-            else:
-                operand = operands[piece[0] - first]
-                parts.extend(operand.test if piece[1] else operand.parts)
-        return tuple(parts)
+        return _fill(self.pieces, bound, operands)
+
+    def fill_test(self, bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
+        """The same where only the truth of the result counts."""
+        return _fill(self.test, bound, operands)
+
+
+def _fill(pieces: Sequence[Any], bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
+    parts: list[Part] = []
+    first = len(bound)
+    for piece in pieces:
+        if piece.__class__ is str:
+            parts.append(piece)
+        elif (index := piece[0] - first) >= 0:
+            operand = operands[index]
+            parts += operand.test if piece[1] else operand.parts
+        else:
+            parts.append(Bound(bound[piece[0]]))
+    return tuple(parts)
 
 
 # The compiled texts see the names that the instructions' functions see.
@@ -209,7 +238,8 @@ class _Inliner(ast.NodeTransformer):
             assert only.value is not None
             value = self.visit(only.value)
             pieces = self._pieces(ast.unparse(value), wrap=True)
-            test = self._pieces(ast.unparse(_truth(value)), wrap=True)
+            truth = _truth(value)
+            test = pieces if truth is value else self._pieces(ast.unparse(truth), wrap=True)
         else:
             lines = "\n".join(ast.unparse(self.visit(node)) for node in body)
             pieces = test = self._pieces(lines, wrap=False)
@@ -314,9 +344,9 @@ def make(parts: Iterable[Part]) -> Step:
     for part in parts:
         if isinstance(part, str):
             text.append(part)
-        elif isinstance(part, _Slot):
+        elif isinstance(part, Slot):
             text.append(f"r[v{len(cells)}]")
-            cells.append(int(part))
+            cells.append(part.index)
         else:
             text.append(f"v{len(cells)}")
             cells.append(part.value)
