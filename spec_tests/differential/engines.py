@@ -99,6 +99,8 @@ def _engine() -> wasmtime.Engine:
     config.wasm_multi_memory = True
     config.wasm_tail_call = True
     config.wasm_memory64 = True
+    config.wasm_relaxed_simd = True
+    config.wasm_relaxed_simd_deterministic = True
     config.max_wasm_stack = 2 << 20
     config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)

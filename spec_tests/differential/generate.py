@@ -48,7 +48,7 @@ def _options(seed: int) -> Iterator[str]:
         "min-types": 4,
         "multi-value-enabled": True,
         "reference-types-enabled": True,
-        "relaxed-simd-enabled": False,
+        "relaxed-simd-enabled": "relaxed_simd" in SUPPORTED,
         "saturating-float-to-int-enabled": True,
         "shared-everything-threads-enabled": False,
         "sign-extension-ops-enabled": True,

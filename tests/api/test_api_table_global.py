@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 
 import wattest
+from wattest.api.types import core_functype
+from wattest.interp.runtime import TagInst
+from wattest.interp.types import TagType
 
 MakeModule = Callable[[str], wattest.Module]
 
@@ -103,3 +106,31 @@ def test_a_global_is_shared_with_the_guest(wat: MakeModule) -> None:
     exports.double()
     assert item.value == -6
     assert exports.g == item
+
+
+def test_equal_means_the_same_object() -> None:
+    table, memory, item = (
+        wattest.Table(wattest.TableType("funcref", 1)),
+        wattest.Memory(1),
+        wattest.Global("i32", 1),
+    )
+    for thing in (table, memory, item):
+        assert thing == thing
+        assert len({thing, thing}) == 1
+    assert wattest.Table(wattest.TableType("funcref", 1)) != table
+    assert wattest.Memory(1) != memory
+    assert wattest.Global("i32", 1) != item
+
+
+def test_tags() -> None:
+    functype = wattest.FuncType(("i32",))
+    inst = TagInst(TagType(core_functype(functype)))
+    tag = wattest.Tag(inst)
+    assert tag.type == wattest.TagType(functype)
+    assert repr(tag) == "<wattest.Tag (i32) -> ()>"
+    assert str(tag.type) == "tag (i32) -> ()"
+    assert tag == wattest.Tag(inst)
+    assert hash(tag) == hash(wattest.Tag(inst))
+    assert tag != wattest.Tag(TagInst(TagType(core_functype(functype))))
+    with pytest.raises(TypeError, match="exports"):
+        wattest.Tag(functype)  # type: ignore[arg-type]
