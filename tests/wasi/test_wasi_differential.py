@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wasi_world import World
+from wasi_world import NAMES, World
 
 from wattest.wasi import MemoryTree, Mount, WasiConfig
 from wattest.wasi.abi import Errno, FdFlags, Rights
 
 FILE = Rights.REGULAR_FILE
-NAMES = ["a", "b", "c"]
+
 Step = tuple[Any, ...]
 
 

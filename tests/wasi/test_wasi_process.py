@@ -185,10 +185,10 @@ def test_live_input_is_waited_for() -> None:
             os.write(sender, b"late")
             os.close(sender)
 
-        threading.Timer(0.15, send).start()
+        threading.Timer(0.3, send).start()
         assert world.read(0, 100) == b"late"
         assert world.read(0, 100) == b""
-    assert len(checks) >= 3
+    assert len(checks) >= 2
 
 
 def test_output_stops_at_the_limit_after_what_fits() -> None:

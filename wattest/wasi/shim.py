@@ -54,8 +54,8 @@ class WasiConfig:
         limits: ``open_files`` and ``bytes_written`` count here.
         real_times: show host files' own times; otherwise every file shows 2000-01-01T00:00:00Z
             until the run changes it, then the run's own time.
-        check: called at every call, and again and again in long ones (sleeps, waits); may raise
-            to end the run.
+        check: called every few calls, and again and again in long ones (sleeps, waits); may
+            raise to end the run.
         recorder: is told of every value that comes from outside.
     """
 
@@ -126,8 +126,7 @@ class _Binding:
 
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
-        self.state.fuel = call.fuel
-        self.state.check()
+        self.state.begin(call.fuel)
         shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
         errno: int = Errno.SUCCESS
         values: tuple[int, ...] = ()

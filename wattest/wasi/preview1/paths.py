@@ -104,12 +104,11 @@ class PathFunctions:
         if oflags & OFlags.CREAT and oflags & OFlags.DIRECTORY:
             raise WasiError(Errno.INVAL)
         self.state.check_free()
-        creates_slash = bool(oflags & OFlags.CREAT) and path.endswith(b"/")
-        exclusive = bool(oflags & OFlags.CREAT and oflags & OFlags.EXCL)
-        follow = bool(dirflags & LookupFlags.SYMLINK_FOLLOW)
-        follow = follow and not exclusive and not creates_slash
-        with Walk(start, path, follow=follow, follow_slash=not oflags & OFlags.CREAT) as walk:
-            if creates_slash and walk.name is not None:
+        create = bool(oflags & OFlags.CREAT)
+        exclusive = create and bool(oflags & OFlags.EXCL)
+        follow = bool(dirflags & LookupFlags.SYMLINK_FOLLOW) and not exclusive
+        with Walk(start, path, follow=follow, follow_slash=not create) as walk:
+            if create and walk.slash and walk.name is not None:
                 raise WasiError(Errno.ISDIR)  # whatever is there, as Linux says
             kind = walk.kind()
             if kind == FileType.DIRECTORY:
@@ -162,8 +161,6 @@ class PathFunctions:
         if kind is None:
             if not create:
                 raise WasiError(Errno.NOENT)
-            if walk.slash:
-                raise WasiError(Errno.ISDIR)
         elif create and oflags & OFlags.EXCL:
             raise WasiError(Errno.EXIST)
         elif oflags & OFlags.DIRECTORY or walk.slash:

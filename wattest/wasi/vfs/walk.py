@@ -47,9 +47,9 @@ class Walk:
     Args:
         start: where the path begins; it stays the caller's.
         path: the guest's path, checked by `check_path`. An absolute one gives EPERM.
-        follow: whether to follow a link that the path ends in; one with a slash behind it is
-            followed anyway when ``follow_slash`` is set.
-        follow_slash: see there; False for calls that remove or rename entries.
+        follow: whether to follow a link that the path ends in.
+        follow_slash: the same for a link with a slash behind it; False for calls that make,
+            remove or rename entries.
 
     Attributes:
         directory: the directory that the path's last name is to be looked up in.
@@ -123,7 +123,7 @@ class Walk:
                 self._leave()
                 continue
             last = not self._pending
-            if last and not (follow or (self.slash and follow_slash)):
+            if last and not (follow_slash if self.slash else follow):
                 self.name = name
                 return
             kind = self.directory.kind(name)
