@@ -206,7 +206,7 @@ def run(
             result = run_job(
                 job,
                 target=result_dir,
-                near=Path() if result_dir is None else None,
+                near=Path.cwd() if result_dir is None else None,
                 stdout=open_tee("stdout", line),
                 stderr=open_tee("stderr", line),
                 progress=line,
@@ -248,11 +248,19 @@ def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) 
         except OSError as error:
             raise OutputError(f"{receipt}: {error.strerror or error}") from error
     if not quiet and (kept or receipt is not None):
-        place = f"results in {result.folder.path}, " if kept else ""
+        place = f"results in {_shown(result.folder.path)}, " if kept else ""
         say(f"{place}receipt {result.receipt.id}")
     for path in result.receipt.claim.get("external", {}).get("changedInputs", ()):
         say(f"warning: the input {path} changed during the run")
     return status
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be said here."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 def _read_stdin(name: str | None) -> bytes:
