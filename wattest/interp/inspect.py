@@ -317,8 +317,9 @@ class _FeatureScan:
                 self.storage(elem.type)
             self.add("reference_types", elem.table not in (None, 0))
             self.constant(elem.start)
+            plain = elem.type == RefType(False, T.FUNC)
             for expr in elem.init:
-                if expr[0].op.name != "ref.func" or elem.type == T.FUNCREF:
+                if not plain or len(expr) != 2 or expr[0].op.name != "ref.func":
                     self.constant(expr)
         for data in module.datas:
             self.add("bulk_memory", data.memory is None)
