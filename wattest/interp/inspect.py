@@ -15,7 +15,7 @@ from wattest.interp.decode import decode_body
 from wattest.interp.decode.reader import Reader
 from wattest.interp.features import DESCRIPTIONS, SUPPORTED
 from wattest.interp.module import CustomSection, Expr, ImportDesc, Instr, Module, TypeUse
-from wattest.interp.opcodes import OPCODES
+from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.types import (
     ArrayType,
     FuncType,
@@ -391,14 +391,15 @@ class _FeatureScan:
 
     def instructions(self, instrs: Iterable[Instr]) -> None:
         """Instructions; indices of memories and tables are covered by their number."""
-        instrs = list(instrs)
-        ops = {instr[0] for instr in instrs}
-        self.found.update([op.feature for op in ops])
-        if ops.isdisjoint(_TYPED):
-            return
+        typed: set[tuple[Opcode, Any]] = set()
+        ops: set[Opcode] = set()
         for op, imm, _ in instrs:
-            if op in _TYPED and imm is not None:
-                self.typed(op.immediates, imm if len(op.immediates) > 1 else (imm,))
+            ops.add(op)
+            if imm is not None and op in _TYPED:
+                typed.add((op, imm))
+        self.found.update([op.feature for op in ops])
+        for op, imm in typed:
+            self.typed(op.immediates, imm if len(op.immediates) > 1 else (imm,))
 
     def typed(self, kinds: tuple[str, ...], values: tuple[Any, ...]) -> None:
         """The types among an instruction's immediates."""
