@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wattest.cli.messages import printable
+from wattest.cli.messages import printable, put
 from wattest.interp.features import DESCRIPTIONS
 from wattest.jobs.modules import inspect_module
 
@@ -38,7 +38,7 @@ def inspect(program: Path, as_json: bool) -> None:
     """
     found = inspect_module(program)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        put(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         _show(program, found)
 

@@ -33,6 +33,7 @@ __all__ = [
     "describe",
     "limit_message",
     "printable",
+    "put",
     "say",
     "stderr_is_terminal",
     "trap_message",
@@ -51,8 +52,19 @@ _FRAMES_SHOWN = 20
 
 def say(message: str) -> None:
     """Print a message of wattest's own on stderr, whatever state that is in."""
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(f"wattest: {printable(message)}", err=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(f"wattest: {printable(message)}", err=True)
+
+
+def put(text: str, *, newline: bool = True) -> None:
+    """Print what a command is for on stdout, if this process was given one.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+    """
+    if sys.stdout is not None:
+        click.echo(text, nl=newline)
 
 
 def printable(text: str) -> str:

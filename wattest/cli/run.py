@@ -13,7 +13,14 @@ from typing import Any
 
 import click
 
-from wattest.cli.messages import BROKEN_PIPE, limit_message, say, stderr_is_terminal, trap_message
+from wattest.cli.messages import (
+    BROKEN_PIPE,
+    limit_message,
+    put,
+    say,
+    stderr_is_terminal,
+    trap_message,
+)
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
@@ -235,13 +242,13 @@ def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) 
         say(f"the program's exit code {status} is more than a process can have: ending with 255")
         status = 255
     for _, text in result.values:
-        click.echo(text)
+        put(text)
     if not kept and result.receipt.claim["result"]["outputs"]:
         number = result.receipt.id.partition(":")[2][:12]
         result.folder.keep(f"wattest-results-{number}")
         kept = True
     if receipt == "-":
-        click.echo(result.receipt.to_json(), nl=False)
+        put(result.receipt.to_json(), newline=False)
     elif receipt is not None:
         try:
             result.receipt.save(receipt)
