@@ -1,4 +1,8 @@
-"""The cache of converted scripts, and the table at the end of a run."""
+"""For the official suite: the cache of converted scripts, and the table at the end of a run.
+
+In this place, and not beside the suite, as pytest-xdist's controller loads only the conftest
+files of the folders that it is given.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--differential-count",
+        type=int,
+        default=200,
+        help="how many generated modules to run on wattest and on wasmtime",
+    )
 
 
 @pytest.fixture(scope="session")
