@@ -19,6 +19,9 @@ __all__ = ["HostDirectory", "HostFile", "HostFileSystem", "HostSingleFile", "was
 _RACES = 8
 """Times that an open is tried again when a second process swaps the entry under it."""
 
+_REOPENED = 32
+"""Directories that are opened again together."""
+
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO must not block, a terminal must not become ours, should one be swapped in.
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -298,19 +301,24 @@ class HostDirectory(Directory):
         return b"/".join(reversed(names))
 
     def _open(self) -> int:
-        """The descriptor, opened again when a long walk suspended it."""
+        """The descriptor, opened again when a long walk suspended it.
+
+        The directories just above stay open with it, since a walk that leads up to here is
+        likely to lead further up: or each step would open the whole way from the start again.
+        """
         chain = []
         place: HostDirectory = self
         while place._descriptor < 0 and place._parent is not None:
             chain.append(place)
             place = place._parent
-        for directory in reversed(chain):
+        for distance in range(len(chain) - 1, -1, -1):
+            directory = chain[distance]
             parent = directory._parent
             assert parent is not None
             directory._descriptor = os.open(
                 directory._name, _DIRECTORY_FLAGS, dir_fd=parent._descriptor
             )
-            if parent is not place:
+            if distance + 1 >= _REOPENED and parent is not place:
                 parent.suspend()
         return self._descriptor
 

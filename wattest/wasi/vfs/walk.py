@@ -139,17 +139,33 @@ class Walk:
             else:
                 raise WasiError(Errno.NOTDIR)
 
-    def _expand(self, name: bytes) -> None:
+    def _count_link(self) -> None:
         self._links += 1
         if self._links > MAX_LINKS:
             raise WasiError(Errno.LOOP)
-        target = self.directory.readlink(name)
+
+    def _expand(self, name: bytes) -> None:
+        self._count_link()
+        try:
+            target = self.directory.readlink(name)
+        except WasiError as error:
+            if error.errno != Errno.INVAL:
+                raise
+            self._pending.append(name)  # no longer a link: a second process was here; look again
+            return
         if not target or len(target) > MAX_PATH:
             raise WasiError(Errno.NOENT if not target else Errno.NAMETOOLONG)
         self._push(target)
 
     def _enter(self, name: bytes) -> None:
-        below = self.directory.open_directory(name)
+        try:
+            below = self.directory.open_directory(name)
+        except WasiError as error:
+            if error.errno != Errno.LOOP:
+                raise
+            self._count_link()  # it became a link since: look again
+            self._pending.append(name)
+            return
         self._stack.append(below)
         self._open.append(below)
         if len(self._open) > _MAX_OPEN:
