@@ -16,6 +16,7 @@ __all__ = [
     "Exit",
     "FrameInfo",
     "FuelExhausted",
+    "GuestException",
     "InputError",
     "JobError",
     "LimitExceeded",
@@ -189,6 +190,30 @@ class StackExhausted(Trap):
 
     def __init__(self, backtrace: Sequence[FrameInfo] = ()) -> None:
         super().__init__(TrapKind.CALL_STACK_EXHAUSTED, backtrace)
+
+
+class GuestException(WattestError):
+    """The guest threw an exception (spec 4.6.9, ``throw``) and nothing in it caught it.
+
+    A host function through which it passes may catch it; else its caller's handlers are tried.
+
+    Attributes:
+        exception: the engine's exception instance.
+        tag: its `wattest.Tag`; set by the embedding API, else None.
+        values: what it carries, as Python sees it; set by the embedding API.
+        backtrace: the guest's frames where it was thrown, innermost first.
+    """
+
+    def __init__(self, exception: Any, backtrace: Sequence[FrameInfo] = ()) -> None:
+        super().__init__("unhandled exception")
+        self.exception = exception
+        self.tag: Any = None
+        self.values: tuple[Any, ...] = ()
+        self.backtrace: tuple[FrameInfo, ...] = tuple(backtrace)
+
+    def __str__(self) -> str:
+        lines = [f"  {index}: {frame}" for index, frame in enumerate(self.backtrace)]
+        return "\n".join(["unhandled exception", *lines])
 
 
 class Exit(WattestError):

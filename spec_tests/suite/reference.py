@@ -10,6 +10,7 @@ from typing import Any
 import wattest
 from spec_tests.suite.adapter import Failure
 from spec_tests.suite.values import Number, Reference, Value
+from wattest.errors import GuestException
 from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["WattestAdapter"]
@@ -44,6 +45,8 @@ def _in_suite_terms() -> Iterator[None]:
         raise Failure("exhaustion", error.message) from error
     except wattest.Trap as error:
         raise Failure("trap", error.message) from error
+    except GuestException as error:
+        raise Failure("exception", "unhandled exception") from error
     except Exception as error:
         raise Failure("other", f"{type(error).__name__}: {error}") from error
 

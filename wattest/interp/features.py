@@ -42,6 +42,9 @@ SUPPORTED: frozenset[str] = frozenset(
         "tail_call",
         "multi_memory",
         "extended_const",
+        "memory64",
+        "function_references",
+        "exceptions",
         "simd",
         "relaxed_simd",
     }

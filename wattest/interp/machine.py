@@ -14,6 +14,7 @@ from typing import Any
 from wattest.errors import (
     FrameInfo,
     FuelExhausted,
+    GuestException,
     LimitExceeded,
     StackExhausted,
     Trap,
@@ -25,13 +26,14 @@ from wattest.interp.prepare import (
     CALL,
     NEXT,
     RETURN,
+    THROW,
     Edge,
     FunctionCode,
     Segment,
     Site,
     prepare,
 )
-from wattest.interp.runtime import FuncInst, HostFunc, Store, WasmFunc
+from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
 
@@ -120,6 +122,7 @@ class Machine:
             Trap: with the backtrace filled in; `StackExhausted` among them.
             FuelExhausted: it can be run on once the store has more fuel.
             RuntimeError: an earlier run or step ended in an error that it cannot go on from.
+            GuestException: the guest threw an exception and did not catch it.
             Exception: what a host function or `Store.on_slice` raised; after the latter it can
                 be run on.
         """
@@ -231,6 +234,11 @@ class Machine:
                     edge = site.next
                 elif kind == NEXT:
                     edge = site.next
+                elif kind == THROW:
+                    self._save(site.code, r, site.pc, False)
+                    edge, r, gone, room = self._unwind(_thrown(r, site))
+                    frames -= gone
+                    slots -= room
                 elif kind == BULK:
                     store.fuel_used = mark - left
                     self._save(site.code, r, site.pc, False)
@@ -266,6 +274,11 @@ class Machine:
                     self._save(site.code, r, site.pc, False)
                     try:
                         results = self._call_host(func, r[site.begin : site.end], site.code)
+                    except GuestException as error:
+                        edge, r, gone, room = self._unwind_host(error, func, kind != CALL)
+                        frames -= gone
+                        slots -= room
+                        continue
                     finally:
                         # The host function may have called the guest or changed the limit.
                         mark = self._same_slice(mark)
@@ -319,12 +332,20 @@ class Machine:
             self._pc = site.next.pc
         elif site.kind == RETURN:
             self._return(r[site.begin : site.end])
+        elif site.kind == THROW:
+            edge, r, _, _ = self._unwind(_thrown(r, site))
+            self._save(edge.code, r, edge.pc, True)
         else:
             func: FuncInst = site.func or r[site.end]
             args = r[site.begin : site.end]
             tail = site.kind != CALL
             if not isinstance(func, WasmFunc):
-                results = self._call_host(func, args, site.code)
+                try:
+                    results = self._call_host(func, args, site.code)
+                except GuestException as error:
+                    edge, r, _, _ = self._unwind_host(error, func, tail)
+                    self._save(edge.code, r, edge.pc, True)
+                    return
                 if tail:
                     self._return(results)
                 else:
@@ -368,6 +389,52 @@ class Machine:
             if isinstance(error, FuelExhausted):
                 error.machine = None
             raise
+
+    def _unwind(self, exn: ExnInst, *, tail: bool = False) -> tuple[Edge, list[Any], int, int]:
+        """Find the handler of an exception thrown at the saved state (spec 4.6.9, *throw_ref*).
+
+        Args:
+            exn: the exception.
+            tail: thrown by what a tail call called: the current frame is not there any more.
+
+        Returns:
+            The edge to its label, its frame's list, and how many frames and slots were left.
+
+        Raises:
+            GuestException: there is none in this machine.
+        """
+        callers = self._callers
+        code, pc = self._code, self._pc
+        gone = room = 0
+        while tail or (found := code.handler(pc, exn.tag)) is None:
+            tail = False
+            gone += 1
+            room += code.slots
+            if gone > len(callers):
+                raise GuestException(exn, self.backtrace())
+            site = callers[-gone][1]
+            code, pc = site.code, site.pc
+        r = callers[-gone][0] if gone else self._r
+        del callers[len(callers) - gone :]
+        clause, label = found
+        values = [] if clause.tag is None else exn.values
+        if clause.ref:
+            values = [*values, exn]
+        begin = code.locals + label.height
+        r[begin : begin + len(values)] = values
+        return code.edge(label.pc, charged=True), r, gone, room
+
+    def _unwind_host(
+        self, error: GuestException, func: FuncInst, tail: bool
+    ) -> tuple[Edge, list[Any], int, int]:
+        """The same for an exception that came out of a host function called at that state."""
+        try:
+            return self._unwind(error.exception, tail=tail)
+        except GuestException:
+            assert isinstance(func, HostFunc)
+            host = FrameInfo(None, None, func.name, None)
+            error.backtrace = (*error.backtrace, host, *self.backtrace())
+            raise error from None
 
     def _bulk(self, r: list[Any], site: Site) -> None:
         """Run a bulk instruction; its operands stay where they are until it is done."""
@@ -430,6 +497,14 @@ class Machine:
             return error
         kind = trap_kind(self._code.instrs[self._pc].op, error)
         return error if kind is None else Trap(kind, self.backtrace())
+
+
+def _thrown(r: list[Any], site: Site) -> ExnInst:
+    """The exception that ``throw`` makes or ``throw_ref`` throws again."""
+    if site.tag is None:
+        exn: ExnInst = r[site.end]
+        return exn
+    return ExnInst(site.tag, r[site.begin : site.end])
 
 
 def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:

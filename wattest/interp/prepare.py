@@ -16,9 +16,9 @@ from typing import Any
 
 from wattest.interp.decode import decode_body
 from wattest.interp.execute import FUNCTIONS, control
-from wattest.interp.module import FuncFacts, Instr
+from wattest.interp.module import Catch, FuncFacts, Instr
 from wattest.interp.opcodes import Opcode
-from wattest.interp.runtime import FuncInst, ModuleInst, WasmFunc
+from wattest.interp.runtime import FuncInst, ModuleInst, TagInst, WasmFunc
 from wattest.interp.steps import (
     MAX_SIZE,
     Expression,
@@ -29,7 +29,7 @@ from wattest.interp.steps import (
     slot,
     template,
 )
-from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
+from wattest.interp.types import F32, F64, I32, I64, V128, DefType, FuncType, ValType
 from wattest.interp.validate import function_facts
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "NEXT",
     "RETURN",
     "TAIL_CALL",
+    "THROW",
     "Edge",
     "FunctionCode",
     "Segment",
@@ -67,13 +68,14 @@ CALL = 1
 TAIL_CALL = 2
 RETURN = 3
 BULK = 4
+THROW = 5
 
 
 class Site:
     """Where a segment ends but for a branch: a call, a return, a bulk instruction.
 
     Attributes:
-        kind: NEXT (nothing happens: go to ``next``), CALL, TAIL_CALL, RETURN or BULK.
+        kind: NEXT (nothing happens: go to ``next``), CALL, TAIL_CALL, RETURN, BULK or THROW.
         code: the code it is in.
         pc: index of its instruction.
         func: the function a direct call calls, or None: it is then in slot ``end``.
@@ -81,9 +83,10 @@ class Site:
         next: where execution goes on in this frame.
         action: what a bulk instruction does: called with the fuel charge and the operands.
         pushes: whether it returns a value to push.
+        tag: what ``throw`` throws; None for ``throw_ref``: the exception is then in ``end``.
     """
 
-    __slots__ = ("action", "begin", "code", "end", "func", "kind", "next", "pc", "pushes")
+    __slots__ = ("action", "begin", "code", "end", "func", "kind", "next", "pc", "pushes", "tag")
 
     def __init__(self, kind: int, code: FunctionCode, pc: int, begin: int, end: int) -> None:
         self.kind = kind
@@ -95,6 +98,7 @@ class Site:
         self.next: Edge = None  # type: ignore[assignment]
         self.action: Callable[..., Any] | None = None
         self.pushes = False
+        self.tag: TagInst | None = None
 
 
 class Segment:
@@ -164,7 +168,10 @@ class Label:
 class _Block:
     """An entry of the control stack during analysis."""
 
-    __slots__ = ("alive", "else_pc", "if_pc", "label", "params", "reached", "results")
+    __slots__ = (
+        "alive", "catches", "else_pc", "if_pc", "label", "params", "reached", "results",
+        "start",
+    )  # fmt: skip
 
     def __init__(self, label: Label, params: int, results: int, alive: bool, if_pc: int) -> None:
         self.label = label
@@ -174,13 +181,18 @@ class _Block:
         self.if_pc = if_pc
         self.else_pc = -1
         self.reached = False
+        self.start = -1
+        self.catches: list[tuple[Catch, Label]] | None = None
 
 
-_BLOCKS = frozenset({"block", "loop", "if"})
-_BRANCHES = frozenset({"br", "br_if", "br_table"})
-_CALLS = frozenset({"call", "call_indirect", "return_call", "return_call_indirect"})
-_TAIL_CALLS = frozenset({"return_call", "return_call_indirect"})
-_ENDS_SEGMENT = _BRANCHES | _TAIL_CALLS | {"return", "unreachable", "if"}
+_BLOCKS = frozenset({"block", "loop", "if", "try_table"})
+_BRANCHES = frozenset({"br", "br_if", "br_table", "br_on_null", "br_on_non_null"})
+_TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
+_CALLS = _TAIL_CALLS | {"call", "call_indirect", "call_ref"}
+_COMPUTED_CALLS = _CALLS - {"call", "return_call"}
+"""Calls of a function that lies on the stack, or whose index does."""
+_ENDS = frozenset({"return", "unreachable", "throw", "throw_ref"})
+_ENDS_SEGMENT = _BRANCHES | _TAIL_CALLS | _ENDS | {"if"}
 
 _BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
     "memarg": lambda inst, imm: (inst.mems[imm.memory], imm.offset),
@@ -222,9 +234,9 @@ class _Straight:
         memarg = op.immediates[:1] == ("memarg",)
         self.traps = (
             memarg
-            or op.name in ("table.get", "table.set")
+            or op.name in ("table.get", "table.set", "ref.as_non_null")
             or any(word in op.name for word in (".div_s", ".div_u", ".rem_"))
-            or (".trunc_f" in op.name)
+            or ".trunc_f" in op.name
         )
         reads = op.name in ("global.get", "memory.size", "table.size")
         self.effect = not self.pushes or self.store
@@ -280,6 +292,8 @@ class FunctionCode:
         arms: for ``if``: index of the instruction to go on at when the condition is zero;
             for ``else``: of the one behind the matching ``end``.
         joins: indices that several ways lead to.
+        tries: for each ``try_table``, inner before outer: the indices of it and of its end, and
+            its clauses with their labels.
         entry: the edge into the function.
     """
 
@@ -307,6 +321,7 @@ class FunctionCode:
         self.labels: dict[int, list[Label]] = {}
         self.arms: dict[int, int] = {}
         self.joins: set[int] = set()
+        self.tries: list[tuple[int, int, list[tuple[Catch, Label]]]] = []
         self.rest = values + [None] * self._analyse()
         self._charge()
         self._segments: dict[int, Segment] = {}
@@ -331,8 +346,9 @@ class FunctionCode:
 
     def call_arity(self, instr: Instr) -> tuple[int, int]:
         """Parameters and results of the function that a call instruction calls."""
-        if "indirect" in instr.op.name:
-            return self._func_arity(instr.imm[0])
+        if instr.op.name in _COMPUTED_CALLS:
+            imm = instr.imm
+            return self._func_arity(imm if isinstance(imm, int) else imm[0])
         comp = self.inst.funcs[instr.imm].type.comp
         assert isinstance(comp, FuncType)
         return (len(comp.params), len(comp.results))
@@ -353,7 +369,7 @@ class FunctionCode:
                 if alive:
                     height += effect[1] - effect[0]
             elif name in _BLOCKS:
-                params, results = self._arity(imm)
+                params, results = self._arity(imm[0] if name == "try_table" else imm)
                 if name == "if":
                     height -= 1
                 base = height - params
@@ -362,7 +378,15 @@ class FunctionCode:
                     self.joins.add(pc + 1)
                 else:
                     label = Label(-1, results, base, False)
-                blocks.append(_Block(label, params, results, alive, pc if name == "if" else -1))
+                block = _Block(label, params, results, alive, pc if name == "if" else -1)
+                if name == "try_table":
+                    block.start = pc
+                    block.catches = []
+                    for clause in imm[1]:
+                        target = blocks[-1 - clause.label]
+                        block.catches.append((clause, target.label))
+                        target.reached |= alive and not target.label.backward
+                blocks.append(block)
             elif name == "else":
                 block = blocks[-1]
                 arms[block.if_pc] = pc + 1
@@ -380,6 +404,8 @@ class FunctionCode:
                         block.reached = True
                 if label.pc < 0:
                     label.pc = pc + 1
+                if block.catches:
+                    self.tries.append((block.start, pc, block.catches))
                 if block.reached:
                     self.joins.add(pc + 1)
                 alive = block.alive and (alive or block.reached)
@@ -387,19 +413,20 @@ class FunctionCode:
                 if not blocks:
                     heights[pc] = height
             elif name in _BRANCHES:
-                depths = (imm,) if name != "br_table" else (*imm[0], imm[1])
+                depths = (*imm[0], imm[1]) if name == "br_table" else (imm,)
                 targets = [blocks[-1 - depth] for depth in depths]
                 labels[pc] = [target.label for target in targets]
                 for target in targets:
                     target.reached |= alive and not target.label.backward
-                height -= 1
-                alive = alive and name == "br_if"
-            elif name in ("return", "unreachable"):
+                if name != "br_on_null":
+                    height -= 1
+                alive = alive and name not in ("br", "br_table")
+            elif name in _ENDS:
                 alive = False
             elif name in _CALLS:
                 params, results = self.call_arity(instr)
                 if alive:
-                    height += results - params - ("indirect" in name)
+                    height += results - params - (name in _COMPUTED_CALLS)
                 alive = alive and name not in _TAIL_CALLS
             else:
                 _EFFECTS[name] = effect = (0, 0) if name == "nop" else _stack_effect(op)
@@ -428,6 +455,15 @@ class FunctionCode:
         self.costs = costs
 
     # What runs
+
+    def handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
+        """The clause that catches an exception thrown at an instruction, or None."""
+        for start, end, clauses in self.tries:
+            if start < pc < end:
+                for clause, label in clauses:
+                    if clause.tag is None or self.inst.tags[clause.tag] is tag:
+                        return clause, label
+        return None
 
     def edge(self, pc: int, *, charged: bool) -> Edge:
         """The way to an instruction, either charging its segment or (going on inside one) not."""
@@ -750,24 +786,63 @@ class _Builder:
         return True
 
     def call(self, instr: Instr, pc: int) -> bool:
-        kind = TAIL_CALL if instr.op.name in _TAIL_CALLS else CALL
+        name, imm, inst = instr.op.name, instr.imm, self.code.inst
+        kind = TAIL_CALL if name in _TAIL_CALLS else CALL
         func: FuncInst | None = None
         params, _ = self.code.call_arity(instr)
-        if "indirect" in instr.op.name:
-            deftype, table = self.code.inst.types[instr.imm[0]], self.code.inst.tables[instr.imm[1]]
-            self.settle_top_if_ordered()
-            index = self.pop()
-            self.settle_all()
-            found = template(control.call_indirect, 2).fill((table, deftype), (index,))
-            self.emit((*slot(self.home(self.height)).parts, " = ", *found), pc)
+        if name in ("call_indirect", "return_call_indirect"):
+            self.find(control.call_indirect, (inst.tables[imm[1]], inst.types[imm[0]]), pc)
+        elif name in _COMPUTED_CALLS:
+            self.find(control.call_ref, (), pc)
         else:
-            func = self.code.inst.funcs[instr.imm]
+            func = inst.funcs[imm]
             self.settle_all()
         end = self.home(self.height)
         site = self.site(kind, pc, end - params, end)
         site.func = func
         if kind == CALL:
             site.next = self.code.edge(pc + 1, charged=False)
+        return True
+
+    def find(self, function: Callable[..., Any], bound: tuple[Any, ...], pc: int) -> None:
+        """Pop what says whom to call or what to throw; the answer goes into its slot."""
+        self.settle_top_if_ordered()
+        operand = self.pop()
+        self.settle_all()
+        found = template(function, len(bound)).fill(bound, (operand,))
+        self.emit((*slot(self.home(self.height)).parts, " = ", *found), pc)
+
+    def throw(self, instr: Instr, pc: int) -> bool:
+        if instr.op.name == "throw_ref":
+            self.find(control.throw_ref, (), pc)
+            end = self.home(self.height)
+            self.site(THROW, pc, end, end)
+            return True
+        self.settle_all()
+        tag = self.code.inst.tags[instr.imm]
+        assert isinstance(tag.type.type, DefType)
+        comp = tag.type.type.comp
+        assert isinstance(comp, FuncType)
+        end = self.home(self.height)
+        self.site(THROW, pc, end - len(comp.params), end).tag = tag
+        return True
+
+    def br_on_null(self, instr: Instr, pc: int) -> bool:
+        """``br_on_null`` and ``br_on_non_null``: the reference is in its slot either way."""
+        self.settle_all()
+        (label,) = self.code.labels[pc]
+        taken = constant(self.code.edge(label.pc, charged=True)).parts
+        other = constant(self.code.edge(pc + 1, charged=True)).parts
+        reference = slot(self.home(self.height - 1)).parts
+        if instr.op.name == "br_on_null":
+            self.height -= 1
+            condition = " is None"
+        else:
+            condition = " is not None"
+        moves = self.moves(label)
+        inner = ("\n ", *moves, " return ") if moves else (" return ",)
+        text = ("if ", *reference, condition, ":", *inner, *taken, "\nreturn ", *other)
+        self.control(make(text), pc)
         return True
 
 
@@ -783,8 +858,15 @@ _CONTROL: dict[str, Callable[[_Builder, Instr, int], bool]] = {
     "return": _Builder.return_,
     "call": _Builder.call,
     "call_indirect": _Builder.call,
+    "call_ref": _Builder.call,
     "return_call": _Builder.call,
     "return_call_indirect": _Builder.call,
+    "return_call_ref": _Builder.call,
+    "br_on_null": _Builder.br_on_null,
+    "br_on_non_null": _Builder.br_on_null,
+    "try_table": _Builder.nothing,
+    "throw": _Builder.throw,
+    "throw_ref": _Builder.throw,
 }
 
 

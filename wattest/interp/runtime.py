@@ -30,6 +30,7 @@ from wattest.interp.types import (
 __all__ = [
     "DataInst",
     "ElemInst",
+    "ExnInst",
     "Extern",
     "FuncInst",
     "GlobalInst",
@@ -314,6 +315,14 @@ class TagInst:
     """A tag instance (spec 4.2.10)."""
 
     type: TagType
+
+
+@dataclass(eq=False)
+class ExnInst:
+    """An exception instance (spec 4.2.13): its tag and the values it carries."""
+
+    tag: TagInst
+    values: list[Any]
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from wattest.errors import Trap, TrapKind
 from wattest.interp.matching import match_deftype
-from wattest.interp.runtime import FuncInst, TableInst
+from wattest.interp.runtime import ExnInst, FuncInst, TableInst
 from wattest.interp.types import DefType
 
 
@@ -30,3 +30,17 @@ def call_indirect(table: TableInst, deftype: DefType, i: int) -> FuncInst:
     if func.type is not deftype and not match_deftype(func.type, deftype):
         raise Trap(TrapKind.INDIRECT_CALL_TYPE_MISMATCH)
     return func
+
+
+def call_ref(a: FuncInst | None) -> FuncInst:
+    """The function to call; trap when it is null."""
+    if a is None:
+        raise Trap(TrapKind.NULL_FUNCTION_REFERENCE)
+    return a
+
+
+def throw_ref(a: ExnInst | None) -> ExnInst:
+    """The exception to throw; trap when it is null."""
+    if a is None:
+        raise Trap(TrapKind.NULL_EXCEPTION_REFERENCE)
+    return a
