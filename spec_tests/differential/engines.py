@@ -13,11 +13,12 @@ from spec_tests.differential.generate import Probe
 
 __all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun"]
 
+THROWN = "thrown Wasm exception"
 MASK64 = (1 << 64) - 1
 
 
 class Stopped(Exception):
-    """The guest trapped; ``args[0]`` is the kind in the official suite's words."""
+    """The guest trapped; ``args[0]`` is the kind in the official suite's words, or `THROWN`."""
 
 
 class Run(Protocol):
@@ -84,6 +85,8 @@ class WattestRun:
             return run()
         except wattest.Trap as trap:
             raise Stopped(_kind(trap.message)) from trap
+        except wattest.GuestException as error:
+            raise Stopped(THROWN) from error
 
     def call(self, name: str, args: Sequence[int]) -> list[int]:
         return _listed(self._stopping(lambda: self.probe.exports[name](*args)))
@@ -98,6 +101,7 @@ def _engine() -> wasmtime.Engine:
     config.cranelift_nan_canonicalization = True
     config.wasm_multi_memory = True
     config.wasm_tail_call = True
+    config.wasm_exceptions = True
     config.wasm_memory64 = True
     config.wasm_relaxed_simd = True
     config.wasm_relaxed_simd_deterministic = True
@@ -132,6 +136,8 @@ class WasmtimeRun:
         try:
             return run()
         except wasmtime.Trap as trap:
+            if THROWN in str(trap):
+                raise Stopped(THROWN) from trap
             code = trap.trap_code
             raise Stopped(str(trap) if code is None else _KINDS.get(code, str(code))) from trap
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wattest import FuncType, GlobalType, MemoryType, Module, TableType
+from wattest import FuncType, GlobalType, MemoryType, Module, TableType, TagType
 from wattest.interp.features import SUPPORTED
 
 __all__ = ["Probe", "generate", "probe_for"]
@@ -25,7 +25,7 @@ def _options(seed: int) -> Iterator[str]:
         "custom-page-sizes-enabled": False,
         # Traps end a call early, so most modules are built to avoid them.
         "disallow-traps": seed % 4 != 0,
-        "exceptions-enabled": False,
+        "exceptions-enabled": "exceptions" in SUPPORTED,
         "export-everything": True,
         "extended-const-enabled": True,
         "gc-enabled": False,
@@ -104,7 +104,7 @@ class Probe:
     tables: list[tuple[str, str]] = field(default_factory=list)
 
 
-_NULLS = {"funcref": "ref.null func", "externref": "ref.null extern"}
+_NULLS = {"funcref": "ref.null func", "externref": "ref.null extern", "exnref": "ref.null exn"}
 
 # type -> integers that stand for it, instructions that make it, instructions that take it apart
 _SHAPES: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -145,6 +145,8 @@ def probe_for(module: Module) -> Probe:
         kind = export.type
         if isinstance(kind, MemoryType):
             probe.memories.append(export.name)
+            continue
+        if isinstance(kind, TagType):
             continue
         place = len(probe.exports)
         probe.exports.append(export.name)

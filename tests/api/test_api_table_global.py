@@ -7,9 +7,6 @@ from collections.abc import Callable
 import pytest
 
 import wattest
-from wattest.api.types import core_functype
-from wattest.interp.runtime import TagInst
-from wattest.interp.types import TagType
 
 MakeModule = Callable[[str], wattest.Module]
 
@@ -124,13 +121,15 @@ def test_equal_means_the_same_object() -> None:
 
 def test_tags() -> None:
     functype = wattest.FuncType(("i32",))
-    inst = TagInst(TagType(core_functype(functype)))
-    tag = wattest.Tag(inst)
+    tag = wattest.Tag(functype)
     assert tag.type == wattest.TagType(functype)
+    assert wattest.Tag(tag.type).type == tag.type
     assert repr(tag) == "<wattest.Tag (i32) -> ()>"
     assert str(tag.type) == "tag (i32) -> ()"
-    assert tag == wattest.Tag(inst)
-    assert hash(tag) == hash(wattest.Tag(inst))
-    assert tag != wattest.Tag(TagInst(TagType(core_functype(functype))))
-    with pytest.raises(TypeError, match="exports"):
-        wattest.Tag(functype)  # type: ignore[arg-type]
+    assert tag == tag
+    assert len({tag, tag}) == 1
+    assert tag != wattest.Tag(functype)
+    with pytest.raises(TypeError, match="expected a TagType"):
+        wattest.Tag("i32")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no results"):
+        wattest.Tag(wattest.FuncType((), ("i32",)))

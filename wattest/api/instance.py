@@ -95,7 +95,7 @@ def _wrapped(extern: Extern, inst: ModuleInst) -> ExportValue:
     if isinstance(extern, GlobalInst):
         return Global._of(extern)
     if isinstance(extern, TagInst):
-        return Tag(extern)
+        return Tag._of(extern)
     return Func(extern)
 
 

@@ -13,6 +13,7 @@ f32, f64   float, int, `F32`, `F64`           ``float``; `F32`/`F64` for every N
 v128       `V128`, or 16 bytes, little-endian `V128`
 funcref    `Func`, `HostFunc`, None           `Func` or None
 externref  any object; None is null           the same object
+exnref     what was given, None               an opaque object or None
 ========== ================================== =============================================
 """
 
@@ -24,9 +25,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wattest.interp.matching import match_heaptype, top_heaptype
+from wattest.interp.runtime import ExnInst, WasmFunc
 from wattest.interp.runtime import HostFunc as HostFuncInst
-from wattest.interp.runtime import WasmFunc
-from wattest.interp.types import EXTERN, FUNC, I32, I64, NumType, RefType, ValType, VecType
+from wattest.interp.types import EXN, EXTERN, FUNC, I32, I64, NumType, RefType, ValType, VecType
 from wattest.interp.types import F32 as F32_TYPE
 from wattest.interp.types import F64 as F64_TYPE
 from wattest.interp.values import (
@@ -125,6 +126,8 @@ def _lower_ref(reftype: RefType) -> Converter:
                 if match_heaptype(inst.type, heap):
                     return inst
                 raise TypeError(f"expected {reftype!r}, got {value!r}")
+        elif top is EXN and heap is EXN and isinstance(value, ExnInst):
+            return value
         raise TypeError(f"expected {reftype!r}, got {_kind(value)}")
 
     return lower
