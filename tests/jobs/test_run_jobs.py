@@ -16,6 +16,7 @@ import pytest
 import wattest
 from wattest import FuelExhausted, LimitExceeded, Limits, StackExhausted, Trap
 from wattest.jobs import Input, Interrupted, Job, run_job
+from wattest.jobs.capture import Capture
 
 Wat = Callable[..., Path]
 
@@ -330,9 +331,20 @@ def test_nothing_is_left_of_a_run_that_could_not_begin(wat: Wat, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["guest.wasm"]
 
 
-def test_an_interrupted_run_keeps_what_there_is(programs: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_what_there_is(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(data: bytes) -> None:
         raise Interrupted("enough", 141)
+
+    write = Capture.write
+
+    def cut(self: Capture, data: bytes) -> None:
+        # As Ctrl-C between two statements would.
+        self._size += 1
+        write(self, data)
+
+    monkeypatch.setattr(Capture, "write", cut)
 
     job = Job(programs / "copy.wasm", inputs=(Input(big_input(tmp_path / "in"), "/inputs"),))
     result = run_job(job, target=tmp_path / "results", stdout=refuse)
@@ -340,6 +352,9 @@ def test_an_interrupted_run_keeps_what_there_is(programs: Path, tmp_path: Path) 
     assert result.receipt.claim["reproducible"] is False
     assert (tmp_path / "results" / "outputs" / "big").stat().st_size > 0
     assert json.loads((tmp_path / "results" / "receipt.json").read_bytes())
+    out = (tmp_path / "results" / "stdout").read_bytes()
+    claimed = result.receipt.claim["result"]["stdout"]
+    assert claimed == {"sha256": digest(out), "size": len(out)}
     with pytest.raises(KeyboardInterrupt):
         wattest.run(job.program, inputs={"/inputs": tmp_path / "in"}, stdout=refuse)
 

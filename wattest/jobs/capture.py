@@ -35,6 +35,7 @@ class Capture:
     """
 
     def __init__(self, path: Path, tee: Callable[[bytes], object] | None = None) -> None:
+        self._path = path
         self._file = path.open("wb")
         self._tee = tee
         self._state = hashlib.sha256()
@@ -52,6 +53,15 @@ class Capture:
     def content(self) -> Content:
         """Digest and size of all that was written so far."""
         return Content(self._state.hexdigest(), self._size)
+
+    def read_again(self) -> None:
+        """Take digest and size from the closed file, whatever was counted."""
+        self._state = hashlib.sha256()
+        self._size = 0
+        with self._path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                self._state.update(piece)
+                self._size += len(piece)
 
     def close(self) -> None:
         """Finish the file."""

@@ -115,7 +115,7 @@ def run_job(
     Args:
         job: what to run.
         target: result folder to make; a temporary one when None.
-        near: where a temporary folder is made if it can be.
+        near: where a temporary folder is made if it can be, and kept.
         stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
             run.
         progress: is told how far the run is; what it raises ends the run.
@@ -162,7 +162,9 @@ class _Run:
         modules = [load_module(linked.source, job.limits) for linked in job.modules]
         start = choose_start(job, program)
         scans = [scan_input(item.source, item.guest_path) for item in job.inputs]
-        folder = ResultFolder(self.target, self.near)
+        visible = [item.source for item in job.inputs]
+        visible += [item.source for item in job.directories]
+        folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -195,6 +197,9 @@ class _Run:
                 stream.close()
         entries: list[Entry] = []
         try:
+            if ending.interruption is not None:
+                for stream in streams:  # a write may have been cut in two
+                    stream.read_again()
             for name in sorted(output.name for output in self.job.outputs):
                 entries += scan_output(folder.path, name)
             claim = self.claim(

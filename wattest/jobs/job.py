@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from wattest.engine import Limits
@@ -112,7 +113,8 @@ class Job:
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
-            guest can be given, an unknown clock, or both an entry point and ``invoke``.
+            guest can be given, an impossible limit, an unknown clock, or both an entry point
+            and ``invoke``.
     """
 
     program: Path
@@ -135,6 +137,7 @@ class Job:
             raise JobError("--entry-point and --invoke exclude each other")
         if self.clock not in ("virtual", "real"):
             raise JobError(f'the clock is "virtual" or "real", not {self.clock!r}')
+        _check_text(self.program.name, "the program's name")
         for arg in self.args:
             _check_text(arg, "the argument")
         for name, value in self.env.items():
@@ -144,9 +147,19 @@ class Job:
             _check_text(value, f"the value of the environment variable {name}")
         if self.seed is not None:
             _check_text(self.seed, "the seed")
+        self._check_limits()
         self._add_default_output()
         self._check_places()
         object.__setattr__(self, "env", dict(sorted(self.env.items())))
+
+    def _check_limits(self) -> None:
+        for item in fields(self.limits):
+            value = getattr(self.limits, item.name)
+            if value is None and item.name in ("fuel", "wall_time"):
+                continue
+            kinds = (int, float) if item.name == "wall_time" else int
+            if not isinstance(value, kinds) or not 0 <= value < math.inf:
+                raise JobError(f"{value!r} cannot be the limit {item.name}")
 
     def _add_default_output(self) -> None:
         names = {output.name for output in self.outputs}

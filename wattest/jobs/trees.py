@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,15 @@ from pathlib import Path
 from wattest.audit.records import Content, Entry
 from wattest.errors import InputError
 
-__all__ = ["Scan", "content_of", "content_of_bytes", "remove_tree", "scan_input", "scan_output"]
+__all__ = [
+    "Scan",
+    "content_of",
+    "content_of_bytes",
+    "move_tree",
+    "remove_tree",
+    "scan_input",
+    "scan_output",
+]
 
 _CHUNK = 1 << 20
 
@@ -274,6 +284,46 @@ def remove_tree(top: Path) -> None:
     finally:
         os.close(root)
     os.rmdir(top)
+
+
+def move_tree(source: Path, target: Path) -> None:
+    """Move a directory onto an empty one, to another file system by copying.
+
+    Raises:
+        OSError: it cannot be moved; then the source is still there.
+    """
+    try:
+        os.rename(source, target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for item in _walk(source):
+            parent, _, name = item.path.rpartition("/")
+            directory = _open_directory(root, parent)
+            try:
+                _copy(item, name, directory)
+            finally:
+                os.close(directory)
+    finally:
+        os.close(root)
+    remove_tree(source)
+
+
+def _copy(item: _Item, name: str, directory: int) -> None:
+    mode = item.status.st_mode
+    if stat.S_ISDIR(mode):
+        os.mkdir(name, dir_fd=directory)
+    elif stat.S_ISLNK(mode):
+        os.symlink(os.readlink(item.name, dir_fd=item.directory), name, dir_fd=directory)
+    else:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(item.name, flags, dir_fd=item.directory), "rb") as old:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with os.fdopen(os.open(name, flags, 0o666, dir_fd=directory), "wb") as new:
+                shutil.copyfileobj(old, new, _CHUNK)
 
 
 def _leads_out(place: str, target: str) -> bool:
