@@ -21,19 +21,9 @@ from wattest.errors import (
 )
 from wattest.interp.execute import trap_kind
 from wattest.interp.module import Instr
-from wattest.interp.prepare import (
-    BULK,
-    CALL,
-    NEXT,
-    RETURN,
-    THROW,
-    Edge,
-    FunctionCode,
-    Segment,
-    Site,
-    prepare,
-)
+from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
+from wattest.interp.segments import BULK, CALL, NEXT, RETURN, THROW, Edge, Segment, Site
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
 

@@ -1,57 +1,25 @@
 """From a function's instructions to what the machine runs.
 
 `FunctionCode` knows a body's control structure: where each branch goes, how high the operand
-stack is, what each segment costs (docs/fuel.md). From it a `Segment` is made when it is first
-reached: the steps of straight code and how control goes on behind them. `FunctionCode.edge`
-gives the segment at an instruction, in which operands stay unevaluated until they are used, so
-that one step does several instructions' work; `FunctionCode.single` gives one instruction
-alone, for stepping. Both are made from the same functions by the same builder.
+stack is, what each segment costs (docs/fuel.md). Segments are built when they are first reached:
+`FunctionCode.edge` leads to the straight code from an instruction on, `FunctionCode.single` gives
+one instruction alone, for stepping. Both come from `wattest.interp.builder`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from wattest.interp.builder import CALLS, COMPUTED_CALLS, TAIL_CALLS, Builder, stack_effect
 from wattest.interp.decode import decode_body
-from wattest.interp.execute import FUNCTIONS, control
 from wattest.interp.module import Catch, FuncFacts, Instr
-from wattest.interp.opcodes import Opcode
-from wattest.interp.runtime import FuncInst, ModuleInst, TagInst, WasmFunc
-from wattest.interp.steps import (
-    MAX_SIZE,
-    Expression,
-    Step,
-    Template,
-    constant,
-    make,
-    slot,
-    template,
-)
-from wattest.interp.types import F32, F64, I32, I64, V128, DefType, FuncType, ValType
+from wattest.interp.runtime import ModuleInst, TagInst, WasmFunc
+from wattest.interp.segments import Edge, Label, Segment
+from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
 from wattest.interp.validate import function_facts
 
-__all__ = [
-    "BULK",
-    "CALL",
-    "NEXT",
-    "RETURN",
-    "TAIL_CALL",
-    "THROW",
-    "Edge",
-    "FunctionCode",
-    "Segment",
-    "Site",
-    "default_value",
-    "prepare",
-]
-
-_MAX_PENDING = 24
-"""Operands that may wait to be computed at once."""
-
-_JOIN_DISTANCE = 24
-"""A segment runs on through a join that lies no further than this from its beginning."""
+__all__ = ["FunctionCode", "default_value", "prepare"]
 
 
 def default_value(valtype: ValType) -> Any:
@@ -60,109 +28,6 @@ def default_value(valtype: ValType) -> Any:
 
 
 _DEFAULTS: dict[Any, Any] = {I32: 0, I64: 0, F32: 0.0, F64: 0.0, V128: bytes(16)}
-
-
-# Kinds of sites.
-NEXT = 0
-CALL = 1
-TAIL_CALL = 2
-RETURN = 3
-BULK = 4
-THROW = 5
-
-
-class Site:
-    """Where a segment ends but for a branch: a call, a return, a bulk instruction.
-
-    Attributes:
-        kind: NEXT (nothing happens: go to ``next``), CALL, TAIL_CALL, RETURN, BULK or THROW.
-        code: the code it is in.
-        pc: index of its instruction.
-        func: the function a direct call calls, or None: it is then in slot ``end``.
-        begin, end: slots of the arguments, of the operands, or of the values returned.
-        next: where execution goes on in this frame.
-        action: what a bulk instruction does: called with the fuel charge and the operands.
-        pushes: whether it returns a value to push.
-        tag: what ``throw`` throws; None for ``throw_ref``: the exception is then in ``end``.
-    """
-
-    __slots__ = ("action", "begin", "code", "end", "func", "kind", "next", "pc", "pushes", "tag")
-
-    def __init__(self, kind: int, code: FunctionCode, pc: int, begin: int, end: int) -> None:
-        self.kind = kind
-        self.code = code
-        self.pc = pc
-        self.begin = begin
-        self.end = end
-        self.func: FuncInst | None = None
-        self.next: Edge = None  # type: ignore[assignment]
-        self.action: Callable[..., Any] | None = None
-        self.pushes = False
-        self.tag: TagInst | None = None
-
-
-class Segment:
-    """Straight code.
-
-    Attributes:
-        steps: what to call with the frame's list, one after the other.
-        pcs: for each step, index of the instruction that a trap in it belongs to.
-        control: the step that gives the edge to follow, or None: then there is a site.
-        control_pc: index of the instruction that a trap in ``control`` belongs to.
-        site: how it ends where there is no ``control``.
-    """
-
-    __slots__ = ("control", "control_pc", "pcs", "site", "steps")
-
-    def __init__(self) -> None:
-        self.steps: Sequence[Step] = ()
-        self.pcs: Sequence[int] = ()
-        self.control: Step | None = None
-        self.control_pc = -1
-        self.site: Site = None  # type: ignore[assignment]
-
-
-class Edge(Segment):
-    """A way into a segment, with the fuel to charge for taking it.
-
-    It is a copy of the segment's attributes, made when it is first taken: until then its
-    ``control`` does that and leads to the edge that charges nothing.
-    """
-
-    __slots__ = ("code", "cost", "pc")
-
-    def __init__(self, code: FunctionCode, pc: int, cost: int) -> None:
-        super().__init__()
-        self.code = code
-        self.pc = pc
-        self.cost = cost
-        self.control = self._first
-
-    def _first(self, r: list[Any]) -> Edge:
-        segment = self.code.segment(self.pc)
-        self.steps, self.pcs = segment.steps, segment.pcs
-        self.control_pc, self.site = segment.control_pc, segment.site
-        self.control = segment.control
-        return self.code.edge(self.pc, charged=False)
-
-
-class Label:
-    """Where a branch goes (spec 4.2.15).
-
-    Attributes:
-        pc: index of the instruction to go on at.
-        arity: number of values taken along.
-        height: operand height below them.
-        backward: whether it is a loop's.
-    """
-
-    __slots__ = ("arity", "backward", "height", "pc")
-
-    def __init__(self, pc: int, arity: int, height: int, backward: bool) -> None:
-        self.pc = pc
-        self.arity = arity
-        self.height = height
-        self.backward = backward
 
 
 class _Block:
@@ -187,91 +52,11 @@ class _Block:
 
 _BLOCKS = frozenset({"block", "loop", "if", "try_table"})
 _BRANCHES = frozenset({"br", "br_if", "br_table", "br_on_null", "br_on_non_null"})
-_TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
-_CALLS = _TAIL_CALLS | {"call", "call_indirect", "call_ref"}
-_COMPUTED_CALLS = _CALLS - {"call", "return_call"}
-"""Calls of a function that lies on the stack, or whose index does."""
 _ENDS = frozenset({"return", "unreachable", "throw", "throw_ref"})
-_ENDS_SEGMENT = _BRANCHES | _TAIL_CALLS | _ENDS | {"if"}
-
-_BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
-    "memarg": lambda inst, imm: (inst.mems[imm.memory], imm.offset),
-    "memory": lambda inst, imm: (inst.mems[imm],),
-    "table": lambda inst, imm: (inst.tables[imm],),
-    "global": lambda inst, imm: (inst.globals[imm],),
-    "func": lambda inst, imm: (inst.funcs[imm],),
-    "elem": lambda inst, imm: (inst.elems[imm],),
-    "data": lambda inst, imm: (inst.datas[imm],),
-    "heaptype": lambda inst, imm: (),
-    "valtypes": lambda inst, imm: (),
-    "lane": lambda inst, imm: (imm,),
-    "lanes": lambda inst, imm: (imm,),
-}
-"""For each kind of immediate, what an instruction's function gets for it."""
-
-_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "heaptype": 0, "valtypes": 0}
-
-
-class _Straight:
-    """What the builder knows of an instruction that is not a control instruction."""
-
-    __slots__ = (
-        "bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store", "text",
-        "traps",
-    )  # fmt: skip
-
-    def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
-        self.function = function
-        names = list(inspect.signature(function).parameters)
-        self.bulk = names[:1] == ["charge"]
-        self.store = names[:1] == ["store"]
-        self.bound = sum(_BOUND_COUNT[kind] for kind in op.immediates)
-        if op.params is not None and op.results is not None:
-            self.operands, self.pushes = len(op.params), len(op.results) > 0
-        else:
-            self.operands = len(names) - (self.bulk or self.store) - self.bound
-            self.pushes = function.__annotations__["return"] != "None"
-        memarg = op.immediates[:1] == ("memarg",)
-        self.traps = (
-            memarg
-            or op.name in ("table.get", "table.set", "ref.as_non_null")
-            or any(word in op.name for word in (".div_s", ".div_u", ".rem_"))
-            or ".trunc_f" in op.name
-        )
-        reads = op.name in ("global.get", "memory.size", "table.size")
-        self.effect = not self.pushes or self.store
-        self.ordered = self.traps or reads
-        self.text: Template | None = None
-
-
-_STRAIGHT: dict[str, _Straight] = {}
-
-
-def _straight(op: Opcode) -> _Straight:
-    known = _STRAIGHT.get(op.name)
-    if known is None:
-        # Constants push their immediate; the builder needs no function for them.
-        function = FUNCTIONS[op.name]
-        known = _STRAIGHT[op.name] = _Straight(op, function)
-    return known
-
-
-_CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "v128.const"})
-_LOCALS = {"local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1)}
-
-
-def _stack_effect(op: Opcode) -> tuple[int, int]:
-    """Operands popped and pushed by a straight instruction."""
-    name = op.name
-    if name in _CONSTANTS:
-        return (0, 1)
-    if name in _LOCALS:
-        return _LOCALS[name]
-    straight = _straight(op)
-    return (straight.operands, int(straight.pushes))
-
+_ENDS_SEGMENT = _BRANCHES | TAIL_CALLS | _ENDS | {"if"}
 
 _EFFECTS: dict[str, tuple[int, int]] = {}
+"""Operands popped and pushed, of the straight instructions met so far."""
 
 
 class FunctionCode:
@@ -346,7 +131,7 @@ class FunctionCode:
 
     def call_arity(self, instr: Instr) -> tuple[int, int]:
         """Parameters and results of the function that a call instruction calls."""
-        if instr.op.name in _COMPUTED_CALLS:
+        if instr.op.name in COMPUTED_CALLS:
             imm = instr.imm
             return self._func_arity(imm if isinstance(imm, int) else imm[0])
         comp = self.inst.funcs[instr.imm].type.comp
@@ -423,13 +208,13 @@ class FunctionCode:
                 alive = alive and name not in ("br", "br_table")
             elif name in _ENDS:
                 alive = False
-            elif name in _CALLS:
+            elif name in CALLS:
                 params, results = self.call_arity(instr)
                 if alive:
-                    height += results - params - (name in _COMPUTED_CALLS)
-                alive = alive and name not in _TAIL_CALLS
+                    height += results - params - (name in COMPUTED_CALLS)
+                alive = alive and name not in TAIL_CALLS
             else:
-                _EFFECTS[name] = effect = (0, 0) if name == "nop" else _stack_effect(op)
+                _EFFECTS[name] = effect = (0, 0) if name == "nop" else stack_effect(op)
                 if alive:
                     height += effect[1] - effect[0]
             if height > top and alive:
@@ -477,397 +262,15 @@ class FunctionCode:
         """The straight code from an instruction on."""
         segment = self._segments.get(pc)
         if segment is None:
-            segment = self._segments[pc] = _Builder(self, pc, fused=True).build()
+            segment = self._segments[pc] = Builder(self, pc, single=False).build()
         return segment
 
     def single(self, pc: int) -> Segment:
         """One instruction alone."""
         segment = self._single.get(pc)
         if segment is None:
-            segment = self._single[pc] = _Builder(self, pc, fused=False).build()
+            segment = self._single[pc] = Builder(self, pc, single=True).build()
         return segment
-
-
-class _Builder:
-    """Makes a segment: goes through straight code with the operands still to be computed.
-
-    ``pending`` holds them by height; any other operand is in its own slot. Two rules keep the
-    outcome equal to that of the instructions in order: before a slot is written, what reads it
-    is computed; before something that may trap, change state or depend on state is computed,
-    what is pending of that kind is.
-    """
-
-    def __init__(self, code: FunctionCode, pc: int, *, fused: bool) -> None:
-        self.code = code
-        self.pc = pc
-        self.fused = fused
-        self.height = code.heights[pc]
-        self.pending: dict[int, Expression] = {}
-        self.steps: list[Step] = []
-        self.pcs: list[int] = []
-        self.segment = Segment()
-
-    # Operands
-
-    def home(self, index: int) -> int:
-        """The slot of the operand at that height."""
-        return self.code.locals + index
-
-    def emit(self, parts: Sequence[Any], pc: int) -> None:
-        self.steps.append(make(parts))
-        self.pcs.append(pc)
-
-    def assign(self, target: int, value: Expression) -> None:
-        self.emit((*slot(target).parts, " = ", *value.parts), value.pc)
-
-    def settle(self, index: int) -> None:
-        """Compute the operand at that height into its slot."""
-        value = self.pending.get(index)
-        if value is not None:
-            home = self.home(index)
-            self.free(home, index)
-            del self.pending[index]
-            self.assign(home, value)
-
-    def free(self, target: int, below: int) -> None:
-        """Compute the operands under a height that read the slot ``target``."""
-        for index in sorted(self.pending):
-            if index < below and target in self.pending[index].slots:
-                self.settle(index)
-
-    def settle_all(self) -> None:
-        for index in sorted(self.pending):
-            self.settle(index)
-
-    def settle_ordered(self) -> None:
-        for index in sorted(self.pending):
-            if self.pending[index].ordered:
-                self.settle(index)
-
-    def push(self, value: Expression, *, now: bool = False) -> None:
-        self.pending[self.height] = value
-        self.height += 1
-        if now or not self.fused:
-            self.settle(self.height - 1)
-        elif len(self.pending) > _MAX_PENDING:
-            self.settle(min(self.pending))
-
-    def take(self, index: int) -> Expression:
-        if index in self.pending:
-            return self.pending.pop(index)
-        return slot(self.home(index))
-
-    def pop(self) -> Expression:
-        self.height -= 1
-        return self.take(self.height)
-
-    def settle_top_if_ordered(self) -> None:
-        value = self.pending.get(self.height - 1)
-        if value is not None and value.ordered:
-            self.settle(self.height - 1)
-
-    # Straight instructions
-
-    def straight(self, instr: Instr, pc: int) -> None:
-        op, imm, _ = instr
-        name = op.name
-        if name in _CONSTANTS:
-            self.push(constant(imm))
-        elif name == "local.get":
-            self.push(slot(imm))
-        elif name in ("local.set", "local.tee"):
-            value = self.pop()
-            self.free(imm, self.height)
-            self.assign(imm, value)
-            if name == "local.tee":
-                self.push(slot(imm))
-        elif name == "drop":
-            self.settle_top_if_ordered()
-            self.pop()
-        elif name != "nop":
-            row = _STRAIGHT.get(name) or _straight(op)
-            self.apply(row, self.bound(op, imm) if row.bound else (), pc)
-
-    def bound(self, op: Opcode, imm: Any) -> list[Any]:
-        """What an instruction's function gets for its immediates."""
-        inst = self.code.inst
-        kinds = op.immediates
-        values: list[Any] = []
-        for kind, value in zip(kinds, imm if len(kinds) > 1 else (imm,)):
-            values += _BOUND[kind](inst, value)
-        return values
-
-    def operands(self, row: _Straight, text: Template, first: int) -> list[Expression]:
-        """Pop an instruction's operands; what cannot stand in its text is computed first."""
-        base = self.height - row.operands
-        pending = self.pending
-        size = 1
-        for index in range(base, self.height):
-            value = pending.get(index)
-            if value is None or not value.size:
-                continue
-            size += value.size
-            if size > MAX_SIZE or not text.accepts(index - base + first, value, row.traps):
-                size -= value.size
-                self.settle(index)
-        result = [self.take(index) for index in range(base, self.height)]
-        self.height = base
-        return result
-
-    def apply(self, row: _Straight, bound: Sequence[Any], pc: int) -> None:
-        """Put an instruction's operands into its function's text."""
-        if row.store:
-            bound = [self.code.inst.store, *bound]
-        text = row.text
-        if text is None:
-            text = row.text = template(row.function, len(bound))
-        operands = self.operands(row, text, len(bound))
-        if row.ordered or row.effect:
-            self.settle_ordered()
-        parts = text.fill(bound, operands)
-        slots, names = frozenset[int](), text.names
-        size, ordered, trap_pc = 1, row.ordered, pc if row.traps else -1
-        for value in operands:
-            slots |= value.slots
-            if value.size:
-                size += value.size
-                names |= value.names
-                ordered |= value.ordered
-                if value.pc >= 0:
-                    trap_pc = value.pc
-        if row.pushes:
-            test = parts if text.test is text.pieces else text.fill_test(bound, operands)
-            self.push(Expression(parts, test, size, slots, ordered, trap_pc, names), now=row.effect)
-        else:
-            self.emit(parts, trap_pc)
-
-    # Segments
-
-    def build(self) -> Segment:
-        code = self.code
-        instrs, arms, joins = code.instrs, code.arms, code.joins
-        start = pc = self.pc
-        last = len(instrs) - 1
-        while True:
-            if pc - start > _JOIN_DISTANCE and pc in joins and self.fused:
-                self.settle_all()
-                self.site(NEXT, pc, 0, 0).next = code.edge(pc, charged=False)
-                break
-            instr = instrs[pc]
-            name = instr.op.name
-            if pc == last:
-                self.settle_all()
-                end = self.home(self.height)
-                self.site(RETURN, pc, end - code.results, end)
-                break
-            if name == "else":
-                pc = arms[pc]
-                continue
-            if name in _CONTROL:
-                if _CONTROL[name](self, instr, pc):
-                    break
-            elif (row := _STRAIGHT.get(name)) is not None and row.bulk:
-                self.bulk(row, instr, pc)
-                break
-            else:
-                self.straight(instr, pc)
-            pc += 1
-            if not self.fused:
-                self.site(NEXT, pc, 0, 0).next = code.edge(pc, charged=False)
-                break
-        segment = self.segment
-        segment.steps, segment.pcs = tuple(self.steps), tuple(self.pcs)
-        return segment
-
-    def site(self, kind: int, pc: int, begin: int, end: int) -> Site:
-        site = Site(kind, self.code, pc, begin, end)
-        self.segment.site = site
-        return site
-
-    def bulk(self, row: _Straight, instr: Instr, pc: int) -> None:
-        self.settle_all()
-        end = self.home(self.height)
-        site = self.site(BULK, pc, end - row.operands, end)
-        bound = self.bound(instr.op, instr.imm)
-        function = row.function
-        site.action = lambda charge, operands: function(charge, *bound, *operands)
-        site.pushes = row.pushes
-        site.next = self.code.edge(pc + 1, charged=False)
-
-    # Control instructions (spec 4.6.8-4.6.10). Each returns whether the segment ends.
-
-    def nothing(self, instr: Instr, pc: int) -> bool:
-        """``block``, ``loop`` and ``end`` only mark places; branches know where they go."""
-        return False
-
-    def unreachable(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        self.control(make(template(control.unreachable, 0).fill((), ())), pc)
-        return True
-
-    def control(self, step: Step, pc: int) -> None:
-        self.segment.control, self.segment.control_pc = step, pc
-
-    def condition(self) -> Expression:
-        """Pop the condition and compute everything under it."""
-        value = self.pop()
-        self.settle_all()
-        return value
-
-    def moves(self, label: Label) -> tuple[Any, ...]:
-        """The text that moves a branch's values down to where its target expects them."""
-        source = self.height - label.arity
-        if label.arity == 0 or source == label.height:
-            return ()
-        target = self.home(label.height)
-        if label.arity == 1:
-            return (*slot(target).parts, " = ", *slot(self.home(source)).parts, "\n")
-        bounds = (target, target + label.arity, self.home(source), self.home(source) + label.arity)
-        a, b, c, d = (constant(value).parts for value in bounds)
-        return ("r[", *a, ":", *b, "] = r[", *c, ":", *d, "]\n")
-
-    def if_(self, instr: Instr, pc: int) -> bool:
-        condition = self.condition()
-        then = constant(self.code.edge(pc + 1, charged=True)).parts
-        other = constant(self.code.edge(self.code.arms[pc], charged=True)).parts
-        self.control(
-            make(("return ", *then, " if ", *condition.test, " else ", *other)), condition.pc
-        )
-        return True
-
-    def br(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        (label,) = self.code.labels[pc]
-        target = constant(self.code.edge(label.pc, charged=True)).parts
-        self.control(make((*self.moves(label), "return ", *target)), pc)
-        return True
-
-    def br_if(self, instr: Instr, pc: int) -> bool:
-        condition = self.condition()
-        (label,) = self.code.labels[pc]
-        taken = constant(self.code.edge(label.pc, charged=True)).parts
-        other = constant(self.code.edge(pc + 1, charged=True)).parts
-        moves = self.moves(label)
-        if moves:
-            text = ("if ", *condition.test, ":\n ", *moves, " return ", *taken, "\n",
-                    "return ", *other)  # fmt: skip
-        else:
-            text = ("return ", *taken, " if ", *condition.test, " else ", *other)
-        self.control(make(text), condition.pc)
-        return True
-
-    def br_table(self, instr: Instr, pc: int) -> bool:
-        index = self.condition()
-        labels = self.code.labels[pc]
-        edges = tuple(self.code.edge(label.pc, charged=True) for label in labels)
-        last = len(edges) - 1
-        table, count, default = (constant(v).parts for v in (edges, last, edges[last]))
-        text: tuple[Any, ...]
-        if any(map(self.moves, labels)):
-            arity = labels[0].arity
-            source = self.home(self.height - arity)
-            targets = tuple(self.home(label.height) for label in labels)
-            homes, size, begin, end = (
-                constant(v).parts for v in (targets, arity, source, source + arity)
-            )
-            text = ("i = ", *index.parts, "\nif i > ", *count, ": i = ", *count,
-                    "\nt = ", *homes, "[i]\nr[t:t + ", *size, "] = r[", *begin, ":", *end,
-                    "]\nreturn ", *table, "[i]")  # fmt: skip
-        else:
-            text = ("return ", *table, "[i] if (i := ", *index.parts, ") < ", *count, " else ",
-                    *default)  # fmt: skip
-        self.control(make(text), index.pc)
-        return True
-
-    def return_(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        end = self.home(self.height)
-        self.site(RETURN, pc, end - self.code.results, end)
-        return True
-
-    def call(self, instr: Instr, pc: int) -> bool:
-        name, imm, inst = instr.op.name, instr.imm, self.code.inst
-        kind = TAIL_CALL if name in _TAIL_CALLS else CALL
-        func: FuncInst | None = None
-        params, _ = self.code.call_arity(instr)
-        if name in ("call_indirect", "return_call_indirect"):
-            self.find(control.call_indirect, (inst.tables[imm[1]], inst.types[imm[0]]), pc)
-        elif name in _COMPUTED_CALLS:
-            self.find(control.call_ref, (), pc)
-        else:
-            func = inst.funcs[imm]
-            self.settle_all()
-        end = self.home(self.height)
-        site = self.site(kind, pc, end - params, end)
-        site.func = func
-        if kind == CALL:
-            site.next = self.code.edge(pc + 1, charged=False)
-        return True
-
-    def find(self, function: Callable[..., Any], bound: tuple[Any, ...], pc: int) -> None:
-        """Pop what says whom to call or what to throw; the answer goes into its slot."""
-        self.settle_top_if_ordered()
-        operand = self.pop()
-        self.settle_all()
-        found = template(function, len(bound)).fill(bound, (operand,))
-        self.emit((*slot(self.home(self.height)).parts, " = ", *found), pc)
-
-    def throw(self, instr: Instr, pc: int) -> bool:
-        if instr.op.name == "throw_ref":
-            self.find(control.throw_ref, (), pc)
-            end = self.home(self.height)
-            self.site(THROW, pc, end, end)
-            return True
-        self.settle_all()
-        tag = self.code.inst.tags[instr.imm]
-        assert isinstance(tag.type.type, DefType)
-        comp = tag.type.type.comp
-        assert isinstance(comp, FuncType)
-        end = self.home(self.height)
-        self.site(THROW, pc, end - len(comp.params), end).tag = tag
-        return True
-
-    def br_on_null(self, instr: Instr, pc: int) -> bool:
-        """``br_on_null`` and ``br_on_non_null``: the reference is in its slot either way."""
-        self.settle_all()
-        (label,) = self.code.labels[pc]
-        taken = constant(self.code.edge(label.pc, charged=True)).parts
-        other = constant(self.code.edge(pc + 1, charged=True)).parts
-        reference = slot(self.home(self.height - 1)).parts
-        if instr.op.name == "br_on_null":
-            self.height -= 1
-            condition = " is None"
-        else:
-            condition = " is not None"
-        moves = self.moves(label)
-        inner = ("\n ", *moves, " return ") if moves else (" return ",)
-        text = ("if ", *reference, condition, ":", *inner, *taken, "\nreturn ", *other)
-        self.control(make(text), pc)
-        return True
-
-
-_CONTROL: dict[str, Callable[[_Builder, Instr, int], bool]] = {
-    "unreachable": _Builder.unreachable,
-    "block": _Builder.nothing,
-    "loop": _Builder.nothing,
-    "end": _Builder.nothing,
-    "if": _Builder.if_,
-    "br": _Builder.br,
-    "br_if": _Builder.br_if,
-    "br_table": _Builder.br_table,
-    "return": _Builder.return_,
-    "call": _Builder.call,
-    "call_indirect": _Builder.call,
-    "call_ref": _Builder.call,
-    "return_call": _Builder.call,
-    "return_call_indirect": _Builder.call,
-    "return_call_ref": _Builder.call,
-    "br_on_null": _Builder.br_on_null,
-    "br_on_non_null": _Builder.br_on_null,
-    "try_table": _Builder.nothing,
-    "throw": _Builder.throw,
-    "throw_ref": _Builder.throw,
-}
 
 
 def prepare(func: WasmFunc) -> FunctionCode:

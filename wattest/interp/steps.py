@@ -23,7 +23,17 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Union
 
-__all__ = ["MAX_SIZE", "Expression", "Step", "Template", "constant", "make", "slot", "template"]
+__all__ = [
+    "MAX_SIZE",
+    "Expression",
+    "Step",
+    "Template",
+    "constant",
+    "crowded",
+    "make",
+    "slot",
+    "template",
+]
 
 Step = Callable[[list[Any]], Any]
 """Called with the frame's list; a control step returns the edge to follow."""
@@ -32,7 +42,7 @@ MAX_SIZE = 10
 """Instructions that one expression may hold."""
 
 _MAX_SHAPES = 20_000
-"""Compiled texts to keep; when there are more, further ones are made but not kept."""
+"""Compiled texts from which on no new expressions are made, only single instructions."""
 
 
 class Slot:
@@ -337,6 +347,11 @@ def _evaluation(
 _shapes: dict[str, Callable[..., Step]] = {}
 
 
+def crowded() -> bool:
+    """Whether this process has compiled so many texts that it should do with what it has."""
+    return len(_shapes) >= _MAX_SHAPES
+
+
 def make(parts: Iterable[Part]) -> Step:
     """The step with this text, which is one statement or several lines."""
     text: list[str] = []
@@ -353,9 +368,7 @@ def make(parts: Iterable[Part]) -> Step:
     shape = "".join(text)
     maker = _shapes.get(shape)
     if maker is None:
-        maker = _compile(shape, len(cells))
-        if len(_shapes) < _MAX_SHAPES:
-            _shapes[shape] = maker
+        maker = _shapes[shape] = _compile(shape, len(cells))
     return maker(*cells)
 
 
