@@ -1,6 +1,6 @@
 """Control instructions (spec 4.6.8 to 4.6.10), as far as they are functions of values.
 
-Where control goes is data: `wattest.interp.prepare` gives each branch the edges it can take and
+Where control goes is data: `wattest.interp.builder` gives each branch the edges it can take and
 `wattest.interp.machine` follows them, so that blocks and calls need no Python recursion.
 """
 
