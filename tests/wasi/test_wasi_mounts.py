@@ -201,7 +201,15 @@ def test_real_times_are_shown_and_recorded_when_asked_for(tmp_path: Path) -> Non
     assert notes == [("file times", packed)]
     world.ok("path_filestat_set_times", 3, 0, "f", 1000, 3000, 5)
     assert world.stat("f")["mtim"] == 3000
-    assert (tmp_path / "f").stat().st_mtime_ns == 3000
+    world.ok("path_filestat_set_times", 3, 0, "f", 0, 9000, 4)
+    status = (tmp_path / "f").stat()
+    assert (status.st_atime_ns, status.st_mtime_ns) == (1000, 9000)
+    assert (world.stat("f")["atim"], world.stat("f")["mtim"]) == (1000, 9000)
+    before = world.stat("f")["mtim"]
+    fd = world.open("f", 0, FILE)
+    world.write(fd, b"x")
+    assert world.fstat(fd)["mtim"] > before
+    assert world.fstat(fd)["atim"] == 1000
     world.wasi.close()
 
 

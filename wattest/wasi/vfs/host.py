@@ -122,7 +122,7 @@ class HostFileSystem(FileSystem):
         if filetype in (FileType.REGULAR_FILE, FileType.SYMBOLIC_LINK):
             size = status.st_size
         times = (inode.atim, inode.mtim, inode.ctim)
-        if self.context.real_times and not inode.times_set:
+        if self.context.real_times:
             times = self._real_times(status)
         return Stat(self.device, inode.number, filetype, inode.nlink, size, *times)
 
@@ -134,17 +134,33 @@ class HostFileSystem(FileSystem):
             self.context.record("file times", packed)
         return atim, mtim, ctim
 
-    def apply_times(self, target: int | bytes, inode: Inode, directory: int | None) -> None:
-        """Give the host's file the times that the guest chose, as far as the host can hold them."""
-        times = (inode.atim, inode.mtim)
+    def set_times(
+        self,
+        target: int | bytes,
+        inode: Inode,
+        atim: int | None,
+        mtim: int | None,
+        directory: int | None = None,
+    ) -> None:
+        """Set times that are not None, on the host's file, too: an open one, or an entry of an
+        open directory. Raises EROFS, ENOENT."""
+        self.check_writable()
         try:
+            status = os.stat(target, dir_fd=directory, follow_symlinks=directory is None)
+            times = (
+                status.st_atime_ns if atim is None else atim,
+                status.st_mtime_ns if mtim is None else mtim,
+            )
             if directory is None:
                 os.utime(target, ns=times)
             else:
                 os.utime(target, ns=times, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError as error:
+            _fail(error)
         except (OSError, OverflowError, NotImplementedError):
-            # The guest sees its own times anyway; the host's are a courtesy to the user.
+            # Times that the host can't hold, or not on a link: the guest sees its own anyway.
             pass
+        inode.set_times(atim, mtim, self.context.now())
 
     def open_root(self, path: str | bytes | os.PathLike[str]) -> HostDirectory:
         """The mounted directory itself; links in the host path are followed. Raises OSError."""
@@ -212,9 +228,7 @@ class HostFile(File):
         self._inode.modified(self.fs.context.now())
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._descriptor, self._inode, None)
+        self.fs.set_times(self._descriptor, self._inode, atim, mtim)
 
     def sync(self) -> None:
         if self.fs.read_only:
@@ -253,9 +267,7 @@ class HostSingleFile:
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
         """Set those that are not None; raises EROFS."""
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._descriptor, self._inode, None)
+        self.fs.set_times(self._descriptor, self._inode, atim, mtim)
 
     def open(self, *, truncate: bool) -> HostFile:
         """Another handle of the file, to be closed by the caller."""
@@ -476,16 +488,11 @@ class HostDirectory(Directory):
             _fail(error)
 
     def set_times_at(self, name: bytes, atim: int | None, mtim: int | None) -> None:
-        status = self._find(name)
-        self.fs.check_writable()
-        inode = self.fs.inode(self._path(name), status)
-        inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(name, inode, self._open_or_fail())
+        inode = self.fs.inode(self._path(name), self._find(name))
+        self.fs.set_times(name, inode, atim, mtim, self._open_or_fail())
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._open_or_fail(), self._inode, None)
+        self.fs.set_times(self._open_or_fail(), self._inode, atim, mtim)
 
     def make_directory(self, name: bytes) -> None:
         self._start_entry(name)

@@ -125,21 +125,18 @@ class Inode:
         number: inode number, in the order in which the run first met the files.
         nlink: links, as far as the run knows.
         atim, mtim, ctim: times in nanoseconds.
-        times_set: whether the run changed the times (then they hold even under real times).
     """
 
-    __slots__ = ("atim", "ctim", "mtim", "nlink", "number", "times_set")
+    __slots__ = ("atim", "ctim", "mtim", "nlink", "number")
 
     def __init__(self, number: int, start: int) -> None:
         self.number = number
         self.nlink = 1
         self.atim = self.mtim = self.ctim = start
-        self.times_set = False
 
     def modified(self, now: int) -> None:
         """The content changed."""
         self.mtim = self.ctim = now
-        self.times_set = True
 
     def changed(self, now: int) -> None:
         """Attributes changed."""
@@ -152,7 +149,6 @@ class Inode:
         if mtim is not None:
             self.mtim = mtim
         self.ctim = now
-        self.times_set = True
 
 
 class FileSystem:
