@@ -181,7 +181,32 @@ def test_import_modules(wattest: Run, wat: Wat) -> None:
     alone = wattest("run", "--invoke", "f", program)
     assert alone.exit_code == 65
     assert "unknown import" in alone.stderr
-    assert '"m"' in alone.stderr or "m.one" in alone.stderr
+    assert '"m" "one": func () -> i32' in alone.stderr
+    assert "-I NAME=FILE" in alone.stderr
+
+
+def test_every_missing_import_is_named(wattest: Run, wat: Wat) -> None:
+    program = wat(
+        """(module (import "env" "f" (func (param i32))) (import "env" "m" (memory 1))
+             (import "wasi_snapshot_preview1" "no_such" (func))
+             (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+             (func (export "_start")))"""
+    )
+    result = wattest("run", program)
+    assert result.exit_code == 65
+    for name in ("f", "m", "no_such"):
+        assert f'"{name}": ' in result.stderr
+    assert "sched_yield" not in result.stderr
+
+
+def test_an_import_of_another_type(wattest: Run, wat: Wat) -> None:
+    program = wat(
+        """(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32)))
+             (func (export "_start")))"""
+    )
+    result = wattest("run", program)
+    assert result.exit_code == 65
+    assert "incompatible import type" in result.stderr
 
 
 def test_entry_points(wattest: Run, wat: Wat) -> None:

@@ -82,7 +82,12 @@ def describe(error: WattestError) -> tuple[str, int]:
         place = "" if error.source is None else f"{error.source}: "
         return f"{place}{error}{_hint(error.source)}", BAD_MODULE
     if isinstance(error, LinkError):
-        return f"cannot link: {error}", BAD_MODULE
+        hint = (
+            "\n-I NAME=FILE links a module that exports it"
+            if "unknown import" in error.message
+            else ""
+        )
+        return f"cannot link: {error}{hint}", BAD_MODULE
     if isinstance(error, NoEntryPoint):
         return str(error), BAD_MODULE
     if isinstance(error, InputError):

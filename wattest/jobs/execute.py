@@ -35,7 +35,7 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.job import Job
-from wattest.jobs.modules import Start, choose_start, initialize, load_module
+from wattest.jobs.modules import Start, check_imports, choose_start, initialize, load_module
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
@@ -266,9 +266,11 @@ class _Run:
             self.check()
             imports: dict[str, Any] = dict(wasi.imports())
             for linked, module in zip(self.job.modules, modules):
+                check_imports(module, linked.source, imports)
                 instance = Instance(module, imports, store=self.store)
                 initialize(instance)
                 imports[linked.name] = instance
+            check_imports(program, self.job.program, imports)
             instance = Instance(program, imports, store=self.store)
             if start.shown is not None:
                 initialize(instance)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from wattest.api import Func, FuncType, Instance, Module
 from wattest.audit import cid_v1_raw
 from wattest.engine import Limits
-from wattest.errors import InputError, JobError, LimitExceeded, ModuleError
+from wattest.errors import InputError, JobError, LimitExceeded, LinkError, ModuleError
 from wattest.interp.decode import decode_module
 from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
@@ -19,6 +19,7 @@ from wattest.jobs.typed import parse_values
 __all__ = [
     "NoEntryPoint",
     "Start",
+    "check_imports",
     "choose_start",
     "decode_file",
     "initialize",
@@ -166,6 +167,33 @@ def _listed(functions: dict[str, FuncType]) -> str:
     names = sorted(functions)
     more = ", ..." if len(names) > _MANY else ""
     return (", ".join(names[:_MANY]) or "none") + more
+
+
+def check_imports(module: Module, path: Path, given: Mapping[str, Any]) -> None:
+    """See that everything that a module imports is there, whatever its type.
+
+    Args:
+        module: the module.
+        path: where it came from, for the message.
+        given: by module name, a mapping of names or an `Instance`.
+
+    Raises:
+        LinkError: naming every import that is missing.
+    """
+    missing = []
+    for item in module.imports:
+        found = given.get(item.module, {})
+        names = found.exports if isinstance(found, Instance) else found
+        if item.name not in names:
+            missing.append(item)
+    if missing:
+        wanted = "".join(f"\n  {item}" for item in missing[:_MANY])
+        more = f"\n  and {len(missing) - _MANY} more" if len(missing) > _MANY else ""
+        raise LinkError(
+            f"unknown import: {path} wants{wanted}{more}",
+            module=missing[0].module,
+            name=missing[0].name,
+        )
 
 
 def initialize(instance: Instance) -> None:
