@@ -36,8 +36,8 @@ class Limits:
         fuel: units of fuel (docs/fuel.md), or None for no bound.
         wall_time: seconds, checked between slices of fuel, or None for no bound. The only
             limit that can make two runs of the same job differ.
-        memory_pages: 64 KiB pages that each linear memory may have.
-        table_elements: elements that each table may have.
+        memory_pages: 64 KiB pages that the linear memories of an instance may have together.
+        table_elements: elements that the tables of an instance may have together.
         module_size: bytes of a module's binary.
         frames: guest frames on the call stack.
         slots: operand slots of all frames together (locals, and the validated maximum height

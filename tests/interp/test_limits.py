@@ -208,11 +208,27 @@ def test_tables_grow_to_the_limit_of_the_run_or_their_own() -> None:
     guest = Guest(GROW, table_elements=11)
     assert guest.call("table", 11) == [2**32 - 1]
     assert guest.call("table", 10) == [1]
-    assert guest.call("other", 12) == [2**32 - 1]
-    assert guest.call("other", 11) == [0]
+    assert guest.call("other", 1) == [2**32 - 1]
     guest = Guest(GROW)
     assert guest.call("other", 21) == [2**32 - 1]
     assert guest.call("other", 2**32 - 1) == [2**32 - 1]
+
+
+def test_many_memories_and_tables_share_one_limit() -> None:
+    text = """(module (memory $a 1) (memory $b 1) (table $t 4 funcref) (table $u 4 funcref)
+      (func (export "a") (result i32) (memory.grow $a (i32.const 1)))
+      (func (export "b") (result i32) (memory.grow $b (i32.const 1)))
+      (func (export "t") (result i32) (table.grow $t (ref.null func) (i32.const 2)))
+      (func (export "u") (result i32) (table.grow $u (ref.null func) (i32.const 2))))"""
+    guest = Guest(text, memory_pages=3, table_elements=10)
+    assert [guest.call(name) for name in "abtu"] == [[1], [2**32 - 1], [4], [2**32 - 1]]
+    for few in ({"memory_pages": 1}, {"table_elements": 7}):
+        with pytest.raises(LimitExceeded):
+            Guest(text, **few)
+    many = " ".join(["(memory 0 65536)"] * 100 + ["(table 9000000 funcref)"])
+    Guest(f"(module {many})")
+    with pytest.raises(LimitExceeded):
+        Guest(f"(module {many} (table 9000000 funcref))")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from wattest.interp.types import (
 )
 
 __all__ = [
+    "Budget",
     "DataInst",
     "ElemInst",
     "ExnInst",
@@ -139,6 +140,25 @@ class HostFunc:
 FuncInst = Union[WasmFunc, HostFunc]
 
 
+class Budget:
+    """What the memories, or the tables, of one module instance may still take together.
+
+    Without it a module with many memories could have the limit many times over.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int) -> bool:
+        """Take ``count`` pages or elements; False, and nothing taken, when there are fewer."""
+        if count > self.left:
+            return False
+        self.left -= count
+        return True
+
+
 @dataclass(eq=False)
 class TableInst:
     """A table instance (spec 4.2.7).
@@ -147,30 +167,45 @@ class TableInst:
         type: its type, with the current size as minimum.
         elem: the references.
         limit: most elements it may grow to: the smaller of declared maximum and run limit.
+        budget: what it may take together with others.
     """
 
     type: TableType
     elem: list[Any]
     limit: int
+    budget: Budget
 
     @classmethod
-    def allocate(cls, tabletype: TableType, init: Any, limits: Limits) -> TableInst:
+    def allocate(
+        cls, tabletype: TableType, init: Any, limits: Limits, budget: Budget | None = None
+    ) -> TableInst:
         """Make a table (spec 4.7.1, *alloctable*).
 
+        Args:
+            tabletype: its type.
+            init: the reference that it is filled with.
+            limits: the limits of the run.
+            budget: shared with other tables; None: it has one of its own.
+
         Raises:
-            LimitExceeded: it starts larger than ``limits.table_elements``.
+            LimitExceeded: it starts larger than ``limits.table_elements`` or the budget.
         """
         size = tabletype.limits.minimum
-        if size > limits.table_elements:
+        budget = Budget(limits.table_elements) if budget is None else budget
+        if not budget.take(size):
             raise LimitExceeded("table elements", limits.table_elements)
         declared = tabletype.limits.maximum
         bound = limits.table_elements if declared is None else min(declared, limits.table_elements)
-        return cls(tabletype, [init] * size, min(bound, _MAX_TABLE_32))
+        return cls(tabletype, [init] * size, min(bound, _MAX_TABLE_32), budget)
+
+    def can_grow(self, count: int) -> bool:
+        """Whether it may have ``count`` more elements."""
+        return count <= self.budget.left and len(self.elem) + count <= self.limit
 
     def grow(self, count: int, init: Any) -> bool:
         """Append ``count`` references (spec 4.7.1, *growtable*); False when that is too many."""
         size = len(self.elem) + count
-        if size > self.limit:
+        if size > self.limit or not self.budget.take(count):
             return False
         self.elem.extend([init] * count)
         limits = SizeLimits(size, self.type.limits.maximum)
@@ -189,13 +224,14 @@ class MemInst:
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
         limit: most pages it may grow to.
+        budget: what it may take together with others.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
             replaces them, so do not keep them.
     """
 
     __slots__ = (
-        "__weakref__", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
+        "__weakref__", "budget", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
         "type", "u8", "u16", "u32", "u64",
     )  # fmt: skip
 
@@ -209,15 +245,21 @@ class MemInst:
     f32: Any
     f64: Any
 
-    def __init__(self, memtype: MemType, limits: Limits) -> None:
+    def __init__(self, memtype: MemType, limits: Limits, budget: Budget | None = None) -> None:
         """Make a memory (spec 4.7.1, *allocmem*).
 
+        Args:
+            memtype: its type.
+            limits: the limits of the run.
+            budget: shared with other memories; None: it has one of its own.
+
         Raises:
-            LimitExceeded: it starts larger than ``limits.memory_pages``, or the host has no
-                room for it.
+            LimitExceeded: it starts larger than ``limits.memory_pages`` or the budget, or the
+                host has no room for it.
         """
         declared = memtype.limits.maximum
-        if memtype.limits.minimum > limits.memory_pages:
+        self.budget = Budget(limits.memory_pages) if budget is None else budget
+        if not self.budget.take(memtype.limits.minimum):
             raise LimitExceeded("memory pages", limits.memory_pages)
         bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
         if memtype.address is I32:
@@ -245,7 +287,7 @@ class MemInst:
     def grow(self, count: int) -> bool:
         """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
         pages = self.length // PAGE_SIZE + count
-        if pages > self.limit:
+        if pages > self.limit or not self.budget.take(count):
             return False
         self.length = pages * PAGE_SIZE
         limits = SizeLimits(pages, self.type.limits.maximum)
