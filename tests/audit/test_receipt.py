@@ -216,3 +216,10 @@ def test_what_is_no_receipt(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ReceiptError, match=message):
         Receipt.load(path)
+
+
+def test_every_limit_is_part_of_the_policy() -> None:
+    plain = Policy("virtual", "0", Limits()).to_json()
+    for item in dataclasses.fields(Limits):
+        changed = dataclasses.replace(Limits(), **{item.name: 12345})
+        assert Policy("virtual", "0", changed).to_json() != plain, item.name
