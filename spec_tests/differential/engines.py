@@ -45,6 +45,7 @@ _KINDS = {
     wasmtime.TrapCode.INTEGER_OVERFLOW: "integer overflow",
     wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer divide by zero",
     wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "invalid conversion to integer",
+    wasmtime.TrapCode.NULL_REFERENCE: "null reference",
     wasmtime.TrapCode.UNREACHABLE: "unreachable",
 }
 
@@ -54,6 +55,9 @@ def _kind(message: str) -> str:
     if message == "undefined element":
         # wasmtime has one kind for every index that is out of a table's bounds.
         return "out of bounds table access"
+    if message.startswith("null ") and message.endswith(" reference"):
+        # And one for null in any hierarchy.
+        return "null reference"
     return next((kind for kind in _KINDS.values() if message.startswith(kind)), message)
 
 
@@ -136,10 +140,13 @@ class WasmtimeRun:
         try:
             return run()
         except wasmtime.Trap as trap:
-            if THROWN in str(trap):
-                raise Stopped(THROWN) from trap
             code = trap.trap_code
-            raise Stopped(str(trap) if code is None else _KINDS.get(code, str(code))) from trap
+            if code is None:
+                raise Stopped(THROWN if THROWN in str(trap) else str(trap)) from trap
+            raise Stopped(_KINDS.get(code, str(code))) from trap
+        except wasmtime.WasmtimeError as error:
+            # What a start function throws.
+            raise Stopped(THROWN if THROWN in str(error) else str(error)) from error
 
     def call(self, name: str, args: Sequence[int]) -> list[int]:
         func = self.probe[name]
