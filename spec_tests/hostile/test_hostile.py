@@ -156,7 +156,8 @@ def test_memory_and_tables_grow_to_the_limit_exactly(folder: Path) -> None:
     assert (memory["pages"], memory["granted after the refusal"]) == ("256", "0")
     (folder / "table").mkdir()
     table = run(folder / "table", "--limit table-elements=5k", "table_growth").lines
-    assert (table["elements"], table["granted after the refusal"]) == ("5000", "0")
+    # The limit is for all tables together, and the module's table of functions has one element.
+    assert (table["elements"], table["granted after the refusal"]) == ("4999", "0")
 
 
 def test_bytes_are_written_up_to_the_limit_exactly(folder: Path) -> None:

@@ -122,7 +122,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     callback=_parsed(parse_memory),
     metavar="SIZE",
-    help="What each linear memory may grow to, such as 512MiB.",
+    help="What a module's linear memories may grow to together, such as 512MiB.",
 )
 @click.option(
     "--limit",
