@@ -94,8 +94,9 @@ class Machine:
         """The frames as errors show them, innermost first."""
         places = [(self._code, self._pc)]
         places += [(site.code, site.pc) for _, site in reversed(self._callers)]
+        exported: dict[int, dict[int, str]] = {}
         return tuple(
-            _frame_info(code.func, code.instrs[pc].offset)
+            _frame_info(code.func, code.instrs[pc].offset, exported)
             for code, pc in places
             if code.func is not None
         )
@@ -243,7 +244,7 @@ class Machine:
                     if func.__class__ is WasmFunc:
                         code = func.prepared
                         if code.__class__ is not FunctionCode:
-                            code = prepare(func)
+                            code = prepare(func)  # its first call
                         if kind == CALL:
                             frames += 1
                             slots += code.slots
@@ -502,12 +503,16 @@ def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:
     return Frame(code.func, pc, code.instrs[pc], tuple(r[:split]), tuple(r[split : split + height]))
 
 
-def _frame_info(func: WasmFunc, offset: int) -> FrameInfo:
+def _frame_info(func: WasmFunc, offset: int, exported: dict[int, dict[int, str]]) -> FrameInfo:
+    """A line of a backtrace; ``exported`` keeps each module's exported names for the next."""
     module = func.module.module
     name = module.names.functions.get(func.index)
     if name is None:
-        for export in module.exports:
-            if export.kind == "func" and export.index == func.index:
-                name = export.name
-                break
+        names = exported.get(id(module))
+        if names is None:
+            names = exported[id(module)] = {}
+            for export in reversed(module.exports):
+                if export.kind == "func":
+                    names[export.index] = export.name
+        name = names.get(func.index)
     return FrameInfo(module.names.module, func.index, name, offset)

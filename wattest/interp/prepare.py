@@ -109,6 +109,7 @@ class FunctionCode:
         self.tries: list[tuple[int, int, list[tuple[Catch, Label]]]] = []
         self.rest = values + [None] * self._analyse()
         self._charge()
+        self._handlers: dict[tuple[int, TagInst], tuple[Catch, Label] | None] = {}
         self._segments: dict[int, Segment] = {}
         self._charged: dict[int, Edge] = {}
         self._free: dict[int, Edge] = {}
@@ -243,6 +244,12 @@ class FunctionCode:
 
     def handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
         """The clause that catches an exception thrown at an instruction, or None."""
+        key = (pc, tag)
+        if key not in self._handlers:
+            self._handlers[key] = self._find_handler(pc, tag)
+        return self._handlers[key]
+
+    def _find_handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
         for start, end, clauses in self.tries:
             if start < pc < end:
                 for clause, label in clauses:
