@@ -280,6 +280,7 @@ class Module:
         types: the defined types by type index; set by the validator.
         facts: of each function defined in the module, in order; set by the validator.
         func_types: type index of each function, imports first; set by the decoder.
+        native: an engine's own form of it, or None.
     """
 
     binary: bytes
@@ -304,6 +305,7 @@ class Module:
     types: tuple[DefType, ...] | None = None
     facts: tuple[FuncFacts, ...] | None = None
     func_types: tuple[int, ...] = ()
+    native: Any = field(default=None, repr=False, compare=False)
 
     def imported(self, kind: type) -> list[Import]:
         """The imports whose description is of class ``kind``, in order."""

@@ -225,6 +225,7 @@ class MemInst:
         length: current size in bytes.
         limit: most pages it may grow to.
         budget: what it may take together with others.
+        native: an engine's own record of it, told of every growth (``resize(length)``), or None.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
             replaces them, so do not keep them.
@@ -232,7 +233,7 @@ class MemInst:
 
     __slots__ = (
         "__weakref__", "budget", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
-        "type", "u8", "u16", "u32", "u64",
+        "native", "type", "u8", "u16", "u32", "u64",
     )  # fmt: skip
 
     u8: Any
@@ -272,6 +273,7 @@ class MemInst:
             self.data = _reserve(max(bound * PAGE_SIZE, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
+        self.native: Any = None
         self._make_views()
 
     def _make_views(self) -> None:
@@ -293,6 +295,8 @@ class MemInst:
         limits = SizeLimits(pages, self.type.limits.maximum)
         self.type = MemType(limits, self.type.address, self.type.shared)
         self._make_views()
+        if self.native is not None:
+            self.native.resize(self.length)
         return True
 
     def __repr__(self) -> str:
@@ -395,6 +399,7 @@ class ModuleInst:
         types: defined types by type index.
         funcs, tables, mems, globals, tags, elems, datas: by index, imports first.
         exports: external addresses by name, in the module's order.
+        native: an engine's own form of it, or None.
     """
 
     module: Module
@@ -408,6 +413,7 @@ class ModuleInst:
     elems: list[ElemInst] = field(default_factory=list, repr=False)
     datas: list[DataInst] = field(default_factory=list, repr=False)
     exports: dict[str, Extern] = field(default_factory=dict, repr=False)
+    native: Any = field(default=None, repr=False)
 
 
 def externtype(extern: Extern) -> ExternType:

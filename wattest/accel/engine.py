@@ -1,0 +1,68 @@
+"""The accelerator: `wattest.engine.Engine` on native code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wattest.accel.core import NativeModule, State
+from wattest.accel.instantiate import instantiate
+from wattest.interp.module import Module
+from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
+from wattest.interp.validate import validate_module
+
+__all__ = ["SUPPORTED", "AccelEngine"]
+
+SUPPORTED: frozenset[str] = frozenset(
+    {
+        "mvp",
+        "sign_extension",
+        "saturating_float_to_int",
+        "multi_value",
+        "bulk_memory",
+        "reference_types",
+        "tail_call",
+        "multi_memory",
+        "extended_const",
+    }
+)
+"""Features (`wattest.interp.features`) that this engine executes."""
+
+
+class AccelEngine:
+    """Threaded code made from validated functions at their first call; runs without the GIL."""
+
+    name = "accel"
+
+    def validate(self, module: Module) -> None:
+        """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
+        validate_module(module, features=SUPPORTED)
+
+    def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
+        """Instantiate (spec 4.7.2); see `wattest.accel.instantiate.instantiate`."""
+        if module.types is None or module.facts is None:
+            self.validate(module)
+        if module.native is None:
+            module.native = NativeModule(module)
+        return instantiate(state_of(store), module, externs)
+
+    def invoke(self, store: Store, func: FuncInst, args: Sequence[Any]) -> list[Any]:
+        """Call a function with values of its parameter types (spec 4.7.3), run to the end.
+
+        Raises:
+            Trap: with the guest's backtrace.
+            FuelExhausted: its ``machine``'s ``run`` goes on when the store has more fuel.
+            LimitExceeded, Exit, Exception: what a host function or `Store.on_slice` raised.
+            RuntimeError: the store is running in another thread.
+        """
+        if isinstance(func, WasmFunc):
+            results: list[Any] = state_of(store).invoke(func, args)
+            return results
+        return func.code(None, list(args))
+
+
+def state_of(store: Store) -> Any:
+    """The accelerator's data about a store."""
+    if store.engine_state is None:
+        store.engine_state = State(store)
+    return store.engine_state

@@ -1,0 +1,358 @@
+"""Writes the handlers (``_handlers.pyx``) and their numbers (``ids.pxi``).
+
+Handlers come in families; a family's members stand one after the other, so that lowering finds
+a member's number by adding. Operand modes: ``s`` a frame slot, ``i`` an immediate, ``r`` the
+result of the handler before, in a register (``r`` for integers, ``d`` for f64, ``s`` for f32).
+In every pair the even member writes a slot and the odd one the register.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
+from wattest.interp.opcodes import OPCODES, Opcode
+from wattest.interp.types import F32, F64, I32, I64
+
+__all__ = ["generate"]
+
+SIGNATURE = "int32_t* pc, uint64_t* fp, uint8_t* mem, Ctx* c, int64_t fuel, uint64_t r, double d, float s"
+COMBOS = ("ss", "si", "is", "rs", "sr", "ri", "ir")
+STORES = ("ss", "si", "sr", "rs", "ri", "is", "ii", "ir")
+CTYPES = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double"}
+REGISTER = {"i32": "r", "i64": "r", "f32": "s", "f64": "d"}
+CLASS = {"": 0, "i32": 1, "i64": 1, "f64": 2, "f32": 3}
+
+HEAD = '''# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False, binding=False
+"""Handlers; generated from the instruction table. Not to be edited."""
+from libc.stdint cimport (
+    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
+)
+from libc.string cimport memmove, memset
+from wattest.accel.structs cimport *
+
+cdef extern from "math.h" nogil:
+    double libm_ceil "ceil"(double) noexcept
+    double libm_floor "floor"(double) noexcept
+    double libm_trunc "trunc"(double) noexcept
+    double libm_sqrt "sqrt"(double) noexcept
+    float libm_ceilf "ceilf"(float) noexcept
+    float libm_floorf "floorf"(float) noexcept
+    float libm_truncf "truncf"(float) noexcept
+    float libm_sqrtf "sqrtf"(float) noexcept
+
+'''
+
+
+def slot(valtype: str, index: str) -> str:
+    """What reads a frame slot."""
+    if valtype == "i32":
+        return f"<uint32_t>fp[{index}]"
+    if valtype == "i64":
+        return f"fp[{index}]"
+    if valtype == "f64":
+        return f"(<double*>(fp + {index}))[0]"
+    return f"(<float*>(fp + {index}))[0]"
+
+
+def immediate(valtype: str, place: int, wide: int) -> str:
+    """What reads an immediate operand."""
+    if valtype == "i32":
+        return f"<uint32_t>pc[{place}]"
+    if valtype == "i64":
+        return f"(<uint64_t*>(pc + {wide}))[0]"
+    if valtype == "f64":
+        return f"(<double*>(pc + {wide}))[0]"
+    return f"(<float*>(pc + {place}))[0]"
+
+
+def read(valtype: str, mode: str, place: int, wide: int = 6) -> str:
+    """An operand."""
+    if mode == "s":
+        return slot(valtype, f"pc[{place}]")
+    if mode == "i":
+        return immediate(valtype, place, wide)
+    return f"<{CTYPES[valtype]}>{REGISTER[valtype]}"
+
+
+def write(valtype: str, mode: str, place: int, value: str) -> str:
+    """Where a result goes."""
+    if mode == "r":
+        return f"{REGISTER[valtype]} = <{CTYPES[valtype]}>({value})"
+    if valtype == "f64":
+        return f"(<double*>(fp + pc[{place}]))[0] = {value}"
+    if valtype == "f32":
+        return f"fp[pc[{place}]] = f2u({value})"
+    if valtype == "i32":
+        return f"fp[pc[{place}]] = <uint32_t>({value})"
+    return f"fp[pc[{place}]] = <uint64_t>({value})"
+
+
+def go(size: int) -> str:
+    return f"return NEXT(pc + {size}, fp, mem, c, fuel, r, d, s)"
+
+
+def named(valtype: object) -> str:
+    return {I32: "i32", I64: "i64", F32: "f32", F64: "f64"}[valtype]  # type: ignore[index]
+
+
+class Generator:
+    def __init__(self) -> None:
+        self.lines: list[str] = [HEAD]
+        self.names: list[str] = []
+        self.ids: dict[str, int] = {}
+
+    def family(self, name: str) -> None:
+        """The next handler begins a family of this name."""
+        self.ids[name] = len(self.names)
+
+    def handler(self, name: str, locals_: list[str], body: list[str]) -> None:
+        name = "h_" + name.replace(".", "_")
+        self.names.append(name)
+        self.lines.append(f"cdef int {name}({SIGNATURE}) noexcept nogil:")
+        self.lines += [f"    cdef {line}" for line in locals_]
+        for line in body:
+            indent = line[: len(line) - len(line.lstrip())]
+            text = line.strip()
+            if text.startswith("TRAP("):
+                text = f"return trap(pc, fp, mem, c, fuel, {text[5:-1]})"
+            self.lines.append(f"    {indent}{text}")
+        self.lines.append("")
+
+    # Families
+
+    def numeric(self, op: Opcode) -> None:
+        assert op.params is not None and op.results is not None
+        params = [named(p) for p in op.params]
+        result = named(op.results[0])
+        checks, text = SEMANTICS[op.name]
+        out = [f"{CTYPES[result]} z"] if any("z =" in line for line in checks) else []
+        self.family(f"OP_{op.name}")
+        if len(params) == 1:
+            t = params[0]
+            for mode in "sr":
+                for dest in "sr":
+                    body = [f"a = {read(t, mode, 2)}", *checks]
+                    body += [write(result, dest, 3, text), go(4)]
+                    self.handler(f"{op.name}_{mode}_{dest}", [f"{CTYPES[t]} a", *out], body)
+            return
+        t = params[0]
+        for combo in COMBOS:
+            size = 8 if "i" in combo and t in ("i64", "f64") else 6
+            for dest in "sr":
+                body = [f"a = {read(t, combo[0], 2)}", f"b = {read(t, combo[1], 3)}", *checks]
+                body += [write(result, dest, 4, text), go(size)]
+                self.handler(
+                    f"{op.name}_{combo}_{dest}", [f"{CTYPES[t]} a", f"{CTYPES[t]} b", *out], body
+                )
+
+    def compare_and_branch(self, name: str, text: str, t: str, unary: bool) -> None:
+        """Taken when the text holds."""
+        self.family(f"BR_{name}")
+        combos: tuple[str, ...] = ("s", "r") if unary else COMBOS
+        for combo in combos:
+            size = 10 if "i" in combo and t in ("i64", "f64") else 8
+            body = [f"a = {read(t, combo[0], 2)}"]
+            locals_ = [f"{CTYPES[t]} a", "int32_t* e"]
+            if not unary:
+                body.append(f"b = {read(t, combo[1], 3, 8)}")
+                locals_.append(f"{CTYPES[t]} b")
+            body += [
+                f"if {text}:",
+                "    e = pc + 4",
+                "    pc = e + e[0]",
+                "    fuel -= e[1]",
+                "    if unlikely(fuel < 0):",
+                "        return stop(pc, fp, mem, c, fuel, e)",
+                "    return NEXT(pc, fp, mem, c, fuel, r, d, s)",
+                "fuel -= pc[6]",
+                "if unlikely(fuel < 0):",
+                f"    return stop(pc + {size}, fp, mem, c, fuel, pc + 5)",
+                go(size),
+            ]
+            self.handler(f"br_{name}_{combo}", locals_, body)
+
+    def load(self, op: Opcode) -> None:
+        assert op.results is not None
+        t = named(op.results[0])
+        text = self.loaded(op, t)
+        self.family(f"OP_{op.name}")
+        for mode in "sri":
+            for dest in "sr":
+                body = [
+                    f"e = <uint64_t>({read('i32', mode, 2)}) + <uint32_t>pc[4]",
+                    f"if unlikely(e + {op.width} > c.memlen):",
+                    "    TRAP(TRAP_MEMORY)",
+                    write(t, dest, 3, text),
+                    go(6),
+                ]
+                self.handler(f"{op.name}_{mode}_{dest}", ["uint64_t e"], body)
+        self.family(f"MEM_{op.name}")
+        body = [
+            "m = c.inst.mems[pc[5]]",
+            "e = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[4]",
+            f"if unlikely(e + {op.width} > m.length):",
+            "    TRAP(TRAP_MEMORY)",
+            write(t, "s", 3, text.replace("mem +", "m.base +")),
+            go(6),
+        ]
+        self.handler(f"{op.name}_mem", ["uint64_t e", "MemRec* m"], body)
+
+    @staticmethod
+    def loaded(op: Opcode, t: str) -> str:
+        if op.width == 1:
+            raw = "(mem + e)[0]"
+        else:
+            raw = f"ld{op.width * 8}(mem + e)"
+        name = op.name.split(".")[1]
+        if t == "f32":
+            return f"u2f({raw})"
+        if t == "f64":
+            return f"u2d({raw})"
+        if name.endswith("_s"):
+            bits = t[1:]
+            return f"<uint{bits}_t><int{bits}_t><int{op.width * 8}_t>{raw}"
+        return raw
+
+    def store(self, op: Opcode) -> None:
+        assert op.params is not None
+        t = named(op.params[1])
+        value = {"i32": "a", "i64": "a", "f32": "f2u(a)", "f64": "d2u(a)"}[t]
+        width = op.width * 8
+        if width == 8:
+            put = f"(mem + e)[0] = <uint8_t>{value}"
+        else:
+            put = f"st{width}(mem + e, <uint{width}_t>{value})"
+        self.family(f"OP_{op.name}")
+        for combo in STORES:
+            size = 8 if combo[1] == "i" and t in ("i64", "f64") else 6
+            body = [
+                f"a = {read(t, combo[1], 3)}",
+                f"e = <uint64_t>({read('i32', combo[0], 2)}) + <uint32_t>pc[4]",
+                f"if unlikely(e + {op.width} > c.memlen):",
+                "    TRAP(TRAP_MEMORY)",
+                put,
+                go(size),
+            ]
+            self.handler(f"{op.name}_{combo}", ["uint64_t e", f"{CTYPES[t]} a"], body)
+        self.family(f"MEM_{op.name}")
+        body = [
+            "m = c.inst.mems[pc[5]]",
+            f"a = {read(t, 's', 3)}",
+            "e = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[4]",
+            f"if unlikely(e + {op.width} > m.length):",
+            "    TRAP(TRAP_MEMORY)",
+            put.replace("mem +", "m.base +"),
+            go(6),
+        ]
+        self.handler(f"{op.name}_mem", ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"], body)
+
+    def one(self, name: str, locals_: list[str], body: str) -> None:
+        """A family of one; the body as text."""
+        self.family(name.upper())
+        lines = [line for line in body.strip("\n").splitlines()]
+        cut = len(lines[0]) - len(lines[0].lstrip())
+        self.handler(name, locals_, [line[cut:] for line in lines])
+
+    def special(self) -> None:
+        from wattest.accel.generator.control import SPECIAL
+
+        for name, locals_, body in SPECIAL:
+            self.one(name, locals_, body)
+
+    def run(self) -> tuple[str, str]:
+        rows: list[tuple[int, ...]] = []
+        for op in OPCODES:
+            if op.name in SEMANTICS:
+                self.numeric(op)
+            elif op.immediates == (("memarg",)) and op.feature == "mvp":
+                (self.load if op.results else self.store)(op)
+        for name in COMPARES:
+            t = name[:3]
+            if name.endswith("eqz"):
+                self.compare_and_branch(f"{t}.eqz", "a == 0", t, True)
+                self.compare_and_branch(f"{t}.nez", "a != 0", t, True)
+                continue
+            text = SEMANTICS[name][1]
+            self.compare_and_branch(name, text, t, False)
+            if t[0] == "f":
+                self.compare_and_branch(f"{name}_not", f"not ({text})", t, False)
+        for t in ("i32", "i64"):
+            self.compare_and_branch(f"{t}.and", "(a & b) != 0", t, False)
+            self.compare_and_branch(f"{t}.and_not", "(a & b) == 0", t, False)
+        self.special()
+        rows = [self.row(op) for op in OPCODES if self.row(op)]
+        self.lines.append("cdef handler_t HANDLERS[%d]" % len(self.names))
+        for number, name in enumerate(self.names):
+            self.lines.append(f"HANDLERS[{number}] = {name}")
+        self.lines.append("")
+        self.lines.append("def table() -> int:")
+        self.lines.append('    """Address of the table of handlers."""')
+        self.lines.append("    return <uintptr_t><void*>HANDLERS")
+        self.lines.append("")
+        self.lines.append(f"COUNT = {len(self.names)}")
+        ids = ["# Generated from the instruction table. Not to be edited."]
+        ids.append("cdef enum:")
+        for family, number in self.ids.items():
+            if not family.startswith(("OP_", "MEM_", "BR_")) or family.upper() == family:
+                ids.append(f"    H_{family} = {number}")
+        for t in ("i32", "i64"):
+            for name in ("eqz", "nez"):
+                ids.append(f"    H_BR_{t.upper()}_{name.upper()} = {self.ids[f'BR_{t}.{name}']}")
+        ids.append("")
+        ids.append("OPTABLE = (")
+        ids += [f"    {row}," for row in rows]
+        ids.append(")")
+        return "\n".join(self.lines) + "\n", "\n".join(ids) + "\n"
+
+    def row(self, op: Opcode) -> tuple[int, ...]:
+        """(opcode, shape, family, class of operands, class of result, commutative, wide
+        immediate, branch if true, branch if false, family for other memories, inverse opcode,
+        width, swapped opcode)."""
+        number = self.ids.get(f"OP_{op.name}")
+        if number is None:
+            return ()
+        code = op.code if op.prefix is None else 0x100 + op.code
+        assert op.params is not None and op.results is not None
+        by_name = {row.name: row for row in OPCODES}
+        result = named(op.results[0]) if op.results else ""
+        if op.width:
+            t = "i32" if op.results else named(op.params[1])
+            shape = 3 if op.results else 4
+            return (
+                code, shape, number, CLASS[t], CLASS[result], 0,
+                int(t in ("i64", "f64")), -1, -1, self.ids[f"MEM_{op.name}"], -1, op.width, -1,
+            )  # fmt: skip
+        t = named(op.params[0])
+        yes, no, inverse = -1, -1, -1
+        name = op.name
+        if name in COMPARES:
+            if name.endswith("eqz"):
+                yes, no = self.ids[f"BR_{t}.eqz"], self.ids[f"BR_{t}.nez"]
+            else:
+                yes = self.ids[f"BR_{name}"]
+                if name in INVERSE:
+                    no = self.ids[f"BR_{INVERSE[name]}"]
+                    inverse = by_name[INVERSE[name]].code
+                else:
+                    no = self.ids[f"BR_{name}_not"]
+        elif name == "i32.and":
+            yes, no = self.ids["BR_i32.and"], self.ids["BR_i32.and_not"]
+        return (
+            code, len(op.params), number, CLASS[t], CLASS[result], int(name in COMMUTATIVE),
+            int(t in ("i64", "f64")), yes, no, -1, inverse, 0, -1,
+        )  # fmt: skip
+
+
+def generate(folder: Path) -> None:
+    """Write both files into ``folder``, unless they are there already and the same."""
+    handlers, ids = Generator().run()
+    for name, text in (("_handlers.pyx", handlers), ("ids.pxi", ids)):
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+if __name__ == "__main__":
+    generate(Path(__file__).parents[1])

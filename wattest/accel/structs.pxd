@@ -1,0 +1,136 @@
+"""What handlers, lowering and driver share: the machine's data in C."""
+
+from libc.stdint cimport (
+    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
+
+cdef extern from "native.h" nogil:
+    cdef struct MemRec:
+        uint8_t* base
+        uint64_t length
+
+    cdef struct TableRec:
+        uint64_t* elems
+        uint64_t size
+
+    cdef struct ElemRec:
+        uint64_t* elems
+        uint64_t size
+
+    cdef struct DataRec:
+        const uint8_t* data
+        uint64_t size
+
+    cdef struct Func:
+        int32_t* code
+        uint64_t pack
+        int64_t cost
+        uint32_t params
+        uint32_t locals
+        uint32_t link
+        uint32_t results
+        Inst* inst
+        void* type
+        void* obj
+        uint32_t index
+        uint32_t slots
+        uint32_t kind
+        uint32_t type_index
+        uint32_t start
+        uint32_t end
+        int32_t* stub
+        void* lowered
+        void* sig
+
+    cdef struct Inst:
+        MemRec** mems
+        TableRec** tables
+        uint64_t** globals
+        Func** funcs
+        ElemRec* elems
+        DataRec* datas
+        void* state
+        void* owner
+
+    cdef struct Ctx:
+        uint64_t memlen
+        Inst* inst
+        int32_t* pc
+        uint64_t* fp
+        int64_t fuel
+        int32_t* edge
+        int64_t owed
+        int32_t status
+        int32_t trap
+        uint64_t detail
+        Func* func
+        int32_t* cross
+        uint64_t r
+        double d
+        float s
+
+    ctypedef int (*handler_t)(
+        int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float
+    ) noexcept nogil
+
+    enum:
+        FUNC_WASM
+        FUNC_HOST
+        STATUS_DONE
+        STATUS_TRAP
+        STATUS_FUEL
+        STATUS_RETRY
+        STATUS_HOST
+        STATUS_LOWER
+        STATUS_GROW_MEMORY
+        STATUS_GROW_TABLE
+        STATUS_FOREIGN
+        STATUS_NEXT
+        TRAP_UNREACHABLE
+        TRAP_DIVIDE
+        TRAP_OVERFLOW
+        TRAP_CONVERSION
+        TRAP_MEMORY
+        TRAP_TABLE
+        TRAP_UNDEFINED
+        TRAP_UNINITIALIZED
+        TRAP_TYPE
+        TRAP_STACK
+
+    uint64_t GUARDS
+    int NEXT(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float) noexcept
+    int trap(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, int64_t) noexcept
+    int stop(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, int32_t*) noexcept
+    int stop_entry(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, int64_t) noexcept
+    int leave(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, int64_t) noexcept
+    int run_handlers(Ctx*, uint8_t*) noexcept
+    bint unlikely(bint) noexcept
+
+    uint16_t ld16(const uint8_t*) noexcept
+    uint32_t ld32(const uint8_t*) noexcept
+    uint64_t ld64(const uint8_t*) noexcept
+    void st16(uint8_t*, uint16_t) noexcept
+    void st32(uint8_t*, uint32_t) noexcept
+    void st64(uint8_t*, uint64_t) noexcept
+    float u2f(uint32_t) noexcept
+    uint32_t f2u(float) noexcept
+    double u2d(uint64_t) noexcept
+    uint64_t d2u(double) noexcept
+    double nand(double) noexcept
+    float nanf_(float) noexcept
+    uint32_t clz32(uint32_t) noexcept
+    uint32_t ctz32(uint32_t) noexcept
+    uint32_t popcnt32(uint32_t) noexcept
+    uint64_t clz64(uint64_t) noexcept
+    uint64_t ctz64(uint64_t) noexcept
+    uint64_t popcnt64(uint64_t) noexcept
+    uint32_t rotl32(uint32_t, uint32_t) noexcept
+    uint32_t rotr32(uint32_t, uint32_t) noexcept
+    uint64_t rotl64(uint64_t, uint64_t) noexcept
+    uint64_t rotr64(uint64_t, uint64_t) noexcept
+    double fmind(double, double) noexcept
+    double fmaxd(double, double) noexcept
+    float fminf_(float, float) noexcept
+    float fmaxf_(float, float) noexcept
+    double nearestd(double) noexcept
+    float nearestf(float) noexcept
