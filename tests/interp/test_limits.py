@@ -277,3 +277,20 @@ def test_a_trap_in_a_nested_call_shows_all_frames() -> None:
     with pytest.raises(Trap) as caught:
         guest.call("f")
     assert [frame.name for frame in caught.value.backtrace] == ["g", "again", "f"]
+
+
+@pytest.mark.parametrize("way", ["call", "step_through"])
+def test_host_functions_may_be_tail_called(way: str) -> None:
+    guest = Guest(
+        """(module (import "" "h" (func $h (param i32) (result i32)))
+        (func $tail (export "tail") (param i32) (result i32) (return_call $h (local.get 0)))
+        (func (export "f") (param i32) (result i32)
+          (i32.add (i32.const 1) (call $tail (local.get 0)))))""",
+        host((I32,), (I32,), lambda inst, args: [args[0] * 2]),
+    )
+    call = getattr(guest, way)
+    assert call("tail", 4) == [8]
+    assert call("f", 4) == [9]
+    assert at_rest(guest.store)
+    machine = guest.machine("f", 4)
+    assert machine.run() == machine.run() == [9]

@@ -199,7 +199,8 @@ def _body(function: Callable[..., Any]) -> list[ast.stmt] | None:
     definition = ast.parse(source).body[0]
     if not isinstance(definition, ast.FunctionDef) or definition.name != function.__name__:
         return None
-    body = definition.body[1:]  # behind the docstring
+    documented = ast.get_docstring(definition) is not None
+    body = definition.body[1:] if documented else definition.body
     if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
         return body
     plain = (ast.Expr, ast.Assign, ast.If)
