@@ -296,12 +296,14 @@ class HostDirectory(Directory):
         self._parent = parent
         self._name = name
         self._descriptor = descriptor
-        self.path_length = 0 if parent is None else parent.path_length + 1 + len(name)
         try:
             self._inode = fs.inode(self._path(), os.fstat(descriptor))
         except OSError as error:
             os.close(descriptor)
             _fail(error)
+        # Afterwards only the run's own moves count: this handle's way here may be an old one.
+        if parent is not None and not self._inode.placed:
+            self._inode.place(parent._inode, name)
 
     def _path(self, name: bytes | None = None) -> bytes:
         """Path below the mount; identifies entries of read-only trees."""
@@ -367,7 +369,9 @@ class HostDirectory(Directory):
     def _finish_entry(self, name: bytes) -> None:
         status = self._lstat(name)
         if status is not None:
-            self.fs.created(self._path(name), status)
+            inode = self.fs.created(self._path(name), status)
+            if stat.S_ISDIR(status.st_mode):
+                inode.place(self._inode, name)
         self._touch()
 
     def stat(self) -> Stat:
@@ -377,7 +381,7 @@ class HostDirectory(Directory):
             _fail(error)
 
     def parent_number(self) -> int:
-        return (self._parent or self)._inode.number
+        return self._inode.above.number
 
     def names(self) -> list[bytes]:
         try:
@@ -497,7 +501,7 @@ class HostDirectory(Directory):
     def make_directory(self, name: bytes) -> None:
         self._start_entry(name)
         try:
-            self.check_room(name)
+            self._inode.check_room(name)
             os.mkdir(name, 0o777, dir_fd=self._open())
         except OSError as error:
             self.fs.context.drop_entry()
@@ -586,7 +590,10 @@ class HostDirectory(Directory):
             self.fs.unlinked(target._path(new_name), old)
         self._touch()
         target._touch()
-        self.fs.inode(target._path(new_name), status).changed(self.fs.context.now())
+        inode = self.fs.inode(target._path(new_name), status)
+        inode.changed(self.fs.context.now())
+        if stat.S_ISDIR(status.st_mode):
+            inode.place(target._inode, new_name)
 
     def _check_rename(
         self,
@@ -599,9 +606,10 @@ class HostDirectory(Directory):
         """What Linux refuses, in its order: other hosts say some of it in other words."""
         is_directory = stat.S_ISDIR(status.st_mode)
         if is_directory:
-            if target._is_below(self.fs.inode(path, status)):
+            inode = self.fs.inode(path, status)
+            if target._is_below(inode):
                 raise WasiError(Errno.INVAL)
-            target.check_room(new_name)
+            target._inode.check_room(new_name, inode)
         if old is None or (old.st_dev, old.st_ino) == (status.st_dev, status.st_ino):
             return
         if stat.S_ISDIR(old.st_mode):
