@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from wattest.audit.records import Content, Entry
 from wattest.errors import InputError
+from wattest.jobs import trees
 from wattest.jobs.trees import remove_tree, scan_input, scan_output
 
 
@@ -147,3 +149,38 @@ def test_removing_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "tree" / "link").symlink_to(tmp_path / "kept")
     remove_tree(tmp_path / "tree")
     assert (tmp_path / "kept" / "file").exists()
+
+
+def test_many_names_of_one_file_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a guest could have its runner hash a large file as often as it likes."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_bytes(b"content")
+    (tmp_path / "out" / "other").write_bytes(b"content")
+    for number in range(20):
+        os.link(tmp_path / "out" / "a", tmp_path / "out" / f"b{number}")
+    read = []
+    digest = trees.content_of
+    monkeypatch.setattr(trees, "content_of", lambda file: (read.append(file), digest(file))[1])
+    entries = scan_output(tmp_path, "out")
+    assert {entry.content for entry in entries} == {content(b"content")}
+    assert (len(entries), len(read)) == (22, 2)
+
+
+def test_many_names_of_one_file_are_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tree(tmp_path / "old")
+    os.link(tmp_path / "old" / "b.txt", tmp_path / "old" / "a" / "again")
+    (tmp_path / "new").mkdir()
+
+    def rename(old: Path, new: Path) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "rename", rename)
+    trees.move_tree(tmp_path / "old", tmp_path / "new")
+    assert (tmp_path / "new" / "a" / "again").read_bytes() == b"b.txt"
+    assert os.stat(tmp_path / "new" / "b.txt").st_nlink == 2
+    assert os.stat(tmp_path / "new" / "a" / "inner").st_nlink == 1
+    assert not (tmp_path / "old").exists()

@@ -247,10 +247,17 @@ def scan_output(folder: Path, name: str) -> list[Entry]:
         OSError: it cannot be read.
     """
     entries = []
+    linked: dict[tuple[int, int], Content] = {}
     for item in _walk(folder / name):
         place = f"{name}/{_readable(item.path)}"
         if stat.S_ISREG(item.status.st_mode):
-            content, _ = _read_file(item.name, item.directory, os.O_NOFOLLOW)
+            # Once for all names of a file: links cost a guest nothing.
+            identity = (item.status.st_dev, item.status.st_ino)
+            content = linked.get(identity)
+            if content is None:
+                content, _ = _read_file(item.name, item.directory, os.O_NOFOLLOW)
+                if item.status.st_nlink > 1:
+                    linked[identity] = content
             entries.append(Entry(place, "file", content))
             continue
         entry = _other(item, place)
@@ -299,17 +306,35 @@ def move_tree(source: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
     root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    linked: dict[tuple[int, int], str] = {}
     try:
         for item in _walk(source):
             parent, _, name = item.path.rpartition("/")
             directory = _open_directory(root, parent)
             try:
+                identity = (item.status.st_dev, item.status.st_ino)
+                copied = linked.get(identity)
+                if copied is not None:
+                    _link(root, copied, name, directory)
+                    continue
                 _copy(item, name, directory)
+                if stat.S_ISREG(item.status.st_mode) and item.status.st_nlink > 1:
+                    linked[identity] = item.path
             finally:
                 os.close(directory)
     finally:
         os.close(root)
     remove_tree(source)
+
+
+def _link(root: int, copied: str, name: str, directory: int) -> None:
+    """Another name for a file that was copied: many can be links to one large file."""
+    parent, _, old = copied.rpartition("/")
+    above = _open_directory(root, parent)
+    try:
+        os.link(old, name, src_dir_fd=above, dst_dir_fd=directory, follow_symlinks=False)
+    finally:
+        os.close(above)
 
 
 def _copy(item: _Item, name: str, directory: int) -> None:
