@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -40,7 +41,11 @@ def extensions() -> list[Extension]:
     except ImportError:
         print("wattest: building without the accelerator (Cython is missing)", file=sys.stderr)
         return []
-    sys.path.insert(0, str(ROOT))
+    # The generator needs the instruction table only: a bare package stands for wattest, whose
+    # own __init__ imports what need not be installed yet.
+    package = ModuleType("wattest")
+    package.__path__ = [str(ROOT / "wattest")]
+    sys.modules["wattest"] = package
     from wattest.accel.generator.handlers import generate
 
     generate(ROOT / ACCEL)
