@@ -28,7 +28,23 @@ __all__ = [
     "TrapKind",
     "ValidationError",
     "WattestError",
+    "one_line",
 ]
+
+_LONGEST = 200
+"""Characters shown of a name that somebody else chose."""
+
+
+def one_line(text: str) -> str:
+    """A name from a module or a file tree for a message: it cannot begin a line that looks like
+    another message, steer a terminal, or fill it."""
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in shown
+    )
 
 
 class WattestError(Exception):
@@ -159,7 +175,7 @@ class FrameInfo:
     offset: int | None
 
     def __str__(self) -> str:
-        who = self.name if self.name is not None else "<unnamed>"
+        who = one_line(self.name) if self.name is not None else "<unnamed>"
         number = f"function {self.function}" if self.function is not None else "host function"
         place = f" at 0x{self.offset:x}" if self.offset is not None else ""
         return f"{who} ({number}){place}"

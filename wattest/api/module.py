@@ -18,7 +18,7 @@ from wattest.api.types import (
     TagType,
 )
 from wattest.engine import Engine, Limits
-from wattest.errors import LimitExceeded, ValidationError
+from wattest.errors import LimitExceeded, ValidationError, one_line
 from wattest.interp import module as _syntax
 from wattest.interp import types as _core
 from wattest.interp.decode import decode_module
@@ -35,7 +35,7 @@ class ImportType:
     type: ExternType
 
     def __str__(self) -> str:
-        return f'"{self.module}" "{self.name}": {_described(self.type)}'
+        return f'"{one_line(self.module)}" "{one_line(self.name)}": {_described(self.type)}'
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ExportType:
     type: ExternType
 
     def __str__(self) -> str:
-        return f'"{self.name}": {_described(self.type)}'
+        return f'"{one_line(self.name)}": {_described(self.type)}'
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wattest.audit import readable_json
 from wattest.cli.messages import printable, put
 from wattest.interp.features import DESCRIPTIONS
 from wattest.jobs.modules import inspect_module
@@ -38,7 +38,7 @@ def inspect(program: Path, as_json: bool) -> None:
     """
     found = inspect_module(program)
     if as_json:
-        put(json.dumps(found, indent=2, ensure_ascii=False))
+        put(readable_json(found), newline=False)
     else:
         _show(program, found)
 

@@ -9,7 +9,14 @@ from typing import Any, BinaryIO
 from wattest.api import Func, FuncType, Instance, Module
 from wattest.audit import cid_v1_raw
 from wattest.engine import Limits
-from wattest.errors import InputError, JobError, LimitExceeded, LinkError, ModuleError
+from wattest.errors import (
+    InputError,
+    JobError,
+    LimitExceeded,
+    LinkError,
+    ModuleError,
+    one_line,
+)
 from wattest.interp.decode import decode_module
 from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
@@ -166,7 +173,7 @@ def _named(functions: dict[str, FuncType], name: str, program: Path) -> FuncType
 def _listed(functions: dict[str, FuncType]) -> str:
     names = sorted(functions)
     more = ", ..." if len(names) > _MANY else ""
-    return (", ".join(names[:_MANY]) or "none") + more
+    return (", ".join(map(one_line, names[:_MANY])) or "none") + more
 
 
 def check_imports(module: Module, path: Path, given: Mapping[str, Any]) -> None:
