@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -392,3 +393,36 @@ def test_an_input_that_changed_is_warned_about(
     monkeypatch.setattr(Scan, "changed", lambda self: ["/inputs/big"])
     result = wattest("run", "-i", "big", programs / "copy.wasm")
     assert "the input /inputs/big changed during the run" in result.stderr
+
+
+def test_names_in_a_module_cannot_look_like_messages(wattest: Run, wat: Wat) -> None:
+    text = wat('(module (func $abcdefghi (export "_start") unreachable))')
+    text.write_bytes(text.read_bytes().replace(b"abcdefghi", b"\nwattest:"))
+    assert len(wattest("run", text).stderr.splitlines()) == 2
+    text = wat('(module (import "abc" "defghijkl" (func)) (func (export "_start")))')
+    text.write_bytes(text.read_bytes().replace(b"defghijkl", b"\nwattest:"))
+    assert r'"abc" "\nwattest:"' in wattest("run", text).stderr
+    text = wat('(module (func (export "defghijkl")))')
+    text.write_bytes(text.read_bytes().replace(b"defghijkl", b"\nwattest:"))
+    assert len(wattest("run", text).stderr.splitlines()) == 1
+
+
+def test_a_receipt_goes_where_it_was_to_go(
+    wattest: Run, programs: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "live").mkdir()
+    (here / "outside").mkdir()
+    run_module = importlib.import_module("wattest.cli.run")
+    run_job = run_module.run_job
+
+    def replace(job: Any, **options: Any) -> Any:
+        """What a guest could do when ``live`` lies in a live directory."""
+        (here / "live").rename(here / "moved")
+        (here / "live").symlink_to("outside")
+        return run_job(job, **options)
+
+    monkeypatch.setattr(run_module, "run_job", replace)
+    result = wattest("run", "--receipt", "live/receipt.json", programs / "args.wasm")
+    assert result.exit_code == 73
+    assert "replaced during the run" in result.stderr
+    assert list((here / "outside").iterdir()) == []

@@ -11,7 +11,7 @@ import pytest
 import wattest
 from wattest.errors import OutputError
 from wattest.jobs import ResultFolder
-from wattest.jobs.trees import move_tree
+from wattest.jobs.trees import move_tree, remove_tree
 
 
 def filled(folder: ResultFolder) -> ResultFolder:
@@ -143,3 +143,30 @@ def test_the_guest_never_sees_its_own_results(
     )
     assert kept.receipt.id == plain.receipt.id
     assert (tmp_path / "out" / "outputs" / "big").read_bytes() == b"data"
+
+
+def test_a_place_that_the_guest_replaced(tmp_path: Path) -> None:
+    """As it can when the place lies in a live directory."""
+    live = tmp_path / "live"
+    (live / "empty").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for target in (live / "empty", live / "parent" / "new"):
+        folder = filled(ResultFolder(target, avoid=[live]))
+        replaced = live / target.relative_to(live).parts[0]
+        replaced.rename(live / "moved")
+        replaced.symlink_to("../outside")
+        with pytest.raises(OutputError, match="replaced during the run"):
+            folder.finish()
+        assert content(folder.path) == FILLED
+        remove_tree(folder.path)
+        replaced.unlink()
+        (live / "moved").rename(replaced)
+    near = live / "empty"
+    folder = filled(ResultFolder(near=near, avoid=[live]))
+    near.rename(live / "moved")
+    near.symlink_to("../outside")
+    kept = folder.keep("kept")
+    assert kept.parent not in (near, outside)
+    remove_tree(kept)
+    assert list(outside.iterdir()) == []

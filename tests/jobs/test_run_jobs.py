@@ -449,3 +449,32 @@ def test_progress_is_told(wat: Wat) -> None:
     assert seen
     assert [item.fuel for item in seen] == sorted(item.fuel for item in seen)
     assert seen[-1].fuel > 0
+
+
+def test_an_exception_that_nothing_catches_ends_like_a_trap(wat: Wat, tmp_path: Path) -> None:
+    program = wat('(module (tag $t) (func $f (throw $t)) (func (export "_start") (call $f)))')
+    result = wattest.run(program, result_dir=tmp_path / "results")
+    assert (result.status, result.exit_code) == ("trap", 134)
+    assert isinstance(result.error, Trap)
+    assert result.receipt.claim["result"]["trap"] == {
+        "kind": "unhandled exception",
+        "function": 0,
+        "name": "f",
+        "offset": result.error.backtrace[0].offset,
+    }
+    assert (tmp_path / "results" / "exitCode").read_text() == "134"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    for write, length in ((Capture.write, 1 << 20), (Capture.close, 1)):
+        (tmp_path / "full").unlink(missing_ok=True)
+        (tmp_path / "full").symlink_to("/dev/full")
+        capture = Capture(tmp_path / "full")
+        if write is Capture.close:
+            capture.write(b"x" * length)
+            with pytest.raises(wattest.OutputError, match="full: No space left on device"):
+                capture.close()
+        else:
+            with pytest.raises(wattest.OutputError, match="full: No space left on device"):
+                capture.write(b"x" * length)

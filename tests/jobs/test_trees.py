@@ -184,3 +184,31 @@ def test_many_names_of_one_file_are_copied_once(
     assert os.stat(tmp_path / "new" / "b.txt").st_nlink == 2
     assert os.stat(tmp_path / "new" / "a" / "inner").st_nlink == 1
     assert not (tmp_path / "old").exists()
+
+
+def test_what_replaced_an_input_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest with a live directory can put a link to any directory or file in the place of an
+    input; all of it would be read."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").write_bytes(b"content")
+    directory = scan_input(tmp_path / "in", "/in")
+    file = scan_input(tmp_path / "in" / "file", "/file")
+    make_tree(tmp_path / "outside")
+    (tmp_path / "large").write_bytes(b"more than there was")
+    (tmp_path / "in" / "file").unlink()
+    (tmp_path / "in" / "file").symlink_to("../large")
+    monkeypatch.setattr(trees, "content_of", None)
+    assert file.changed() == ["/file"]
+    (tmp_path / "in").rename(tmp_path / "old")
+    (tmp_path / "in").symlink_to("outside")
+    assert directory.changed() == ["/in"]
+
+
+def test_names_in_messages_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    os.mkdir(os.fsencode(tmp_path / "in") + b"/a\nwattest: \x1b[2J\xff")
+    with pytest.raises(InputError) as caught:
+        scan_input(tmp_path / "in", "/in")
+    assert str(caught.value).isprintable()

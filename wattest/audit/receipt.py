@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
 
-from wattest.audit.canonical import canonical_json
+from wattest.audit.canonical import canonical_json, readable_json
 from wattest.audit.records import Claim, Environment
 from wattest.errors import WattestError
 
@@ -88,7 +89,7 @@ class Receipt:
 
     def to_json(self) -> str:
         """The statement as indented JSON text that ends in a newline."""
-        return json.dumps(self.statement, indent=2, ensure_ascii=False) + "\n"
+        return readable_json(self.statement)
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write the receipt so that the file is there whole or not at all.
@@ -98,8 +99,9 @@ class Receipt:
         """
         target = Path(path)
         text = self.to_json().encode("utf-8")
-        if target.exists() and not target.is_file():  # /dev/stderr, a FIFO: nothing to replace
-            target.write_bytes(text)
+        if _is_stream(target):
+            with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb") as stream:
+                stream.write(text)
             return
         temporary = target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}")
         try:
@@ -133,6 +135,18 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"<Receipt {self.id}>"
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether there is nothing to replace: a FIFO, a device, or a name for an open file such as
+    /dev/stderr. Any other link is replaced, not followed: the guest may have made it."""
+    if target.parts[:2] in (("/", "dev"), ("/", "proc")):
+        return True
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def make_receipt(claim: Claim, environment: Environment) -> Receipt:

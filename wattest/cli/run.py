@@ -24,7 +24,7 @@ from wattest.cli.messages import (
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
-from wattest.errors import InputError, LimitExceeded, OutputError, Trap
+from wattest.errors import InputError, LimitExceeded, OutputError, Trap, one_line
 from wattest.jobs import Interrupted, Job, RunResult, run_job
 from wattest.jobs.job import (
     parse_directory,
@@ -34,6 +34,7 @@ from wattest.jobs.job import (
     parse_output,
 )
 from wattest.jobs.modules import read_at_most
+from wattest.jobs.results import Place
 
 __all__ = ["run"]
 
@@ -205,8 +206,7 @@ def run(
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
     )
-    if receipt not in (None, "-"):
-        _check_writable(Path(receipt))
+    home = None if receipt in (None, "-") else _check_writable(Path(receipt))
     line = StatusLine() if not quiet and stderr_is_terminal() else None
     with _signals():
         try:
@@ -221,10 +221,12 @@ def run(
         finally:
             if line is not None:
                 line.clear()
-    return _report(result, receipt, quiet, kept=result_dir is not None)
+    return _report(result, receipt, home, quiet, kept=result_dir is not None)
 
 
-def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) -> int:
+def _report(
+    result: RunResult, receipt: str | None, home: Place | None, quiet: bool, *, kept: bool
+) -> int:
     """Say how the run ended, keep what it made; returns the exit status."""
     status = result.exit_code
     interruption = result.interruption
@@ -251,6 +253,8 @@ def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) 
         put(result.receipt.to_json(), newline=False)
     elif receipt is not None:
         try:
+            if home is not None:
+                home.check()
             result.receipt.save(receipt)
         except OSError as error:
             raise OutputError(f"{receipt}: {error.strerror or error}") from error
@@ -258,7 +262,7 @@ def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) 
         place = f"results in {_shown(result.folder.path)}, " if kept else ""
         say(f"{place}receipt {result.receipt.id}")
     for path in result.receipt.claim.get("external", {}).get("changedInputs", ()):
-        say(f"warning: the input {path} changed during the run")
+        say(f"warning: the input {one_line(path)} changed during the run")
     return status
 
 
@@ -288,8 +292,9 @@ def _read_stdin(name: str | None) -> bytes:
     return data
 
 
-def _check_writable(path: Path) -> None:
-    """Find out before a long run, not after it, that its receipt cannot be written."""
+def _check_writable(path: Path) -> Place:
+    """Find out before a long run, not after it, that its receipt cannot be written; returns the
+    directory that it goes to."""
     try:
         if path.is_dir():
             raise OutputError(f"{path}: is a directory")
@@ -297,6 +302,7 @@ def _check_writable(path: Path) -> None:
             raise OutputError(f"{path.parent}: no such directory")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise OutputError(f"{path}: Permission denied")
+        return Place(path.parent)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: {error}") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wattest.audit.records import Content
+from wattest.errors import OutputError
 
 __all__ = ["Capture", "Interrupted"]
 
@@ -42,8 +43,15 @@ class Capture:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Keep ``data``, then pass it on."""
-        self._file.write(data)
+        """Keep ``data``, then pass it on.
+
+        Raises:
+            OutputError: it cannot be kept: the disk is full.
+        """
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
         self._state.update(data)
         self._size += len(data)
         if self._tee is not None:
@@ -64,5 +72,11 @@ class Capture:
                 self._size += len(piece)
 
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file; raises OutputError when what is left cannot be written."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._path}: {error.strerror or error}")

@@ -27,6 +27,7 @@ from wattest.audit.records import (
 from wattest.errors import (
     Exit,
     FuelExhausted,
+    GuestException,
     InputError,
     LimitExceeded,
     OutputError,
@@ -281,6 +282,8 @@ class _Run:
             return _Ending("exit", error.code)
         except Trap as error:
             return _Ending("trap", EXIT_TRAP, error=error)
+        except GuestException as error:
+            return _Ending("trap", EXIT_TRAP, error=Trap("unhandled exception", error.backtrace))
         except LimitExceeded as error:
             return _Ending("limit", EXIT_LIMIT, error=error)
         except KeyboardInterrupt as error:

@@ -8,6 +8,7 @@ cannot be (an empty folder that exists already), receipt.json comes last.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import tempfile
@@ -21,7 +22,7 @@ from wattest.audit.records import Entry
 from wattest.errors import OutputError, WattestError
 from wattest.jobs.trees import move_tree, remove_tree
 
-__all__ = ["Outputs", "ResultFolder", "RunResult"]
+__all__ = ["Outputs", "Place", "ResultFolder", "RunResult"]
 
 
 class ResultFolder:
@@ -49,8 +50,13 @@ class ResultFolder:
         self._near = near
         self._inside = target is not None and (target.is_symlink() or target.exists())
         seen = [os.path.realpath(path) for path in avoid]
+        home = near if target is None else target if self._inside else target.parent
+        self._home: Place | None = None
         try:
             self.path = self._choose(seen)
+            # Without a target a missing directory only means that `keep` goes elsewhere.
+            if home is not None and (target is not None or home.is_dir()):
+                self._home = Place(home)
         except OSError as error:
             place = target if target is not None else error.filename
             raise OutputError(f"{place}: {error.strerror or error}") from error
@@ -97,7 +103,9 @@ class ResultFolder:
             return
         self._finalizer.detach()
         try:
-            home = target if self._inside else target.parent
+            assert self._home is not None
+            self._home.check()
+            home = self._home.path
             if self.path.parent != home:
                 staged = self._stage(target)
                 move_tree(self.path, staged)
@@ -128,6 +136,8 @@ class ResultFolder:
         places = [self._near, self.path.parent] if self._near is not None else [self.path.parent]
         for parent in places:
             try:
+                if parent is self._near and self._home is not None:
+                    self._home.check()
                 place = _claim(parent, name)
             except OSError as error:
                 if parent is places[-1]:
@@ -145,6 +155,31 @@ class ResultFolder:
     def discard(self) -> None:
         """Remove it."""
         self._finalizer()
+
+
+class Place:
+    """A directory in which something is to be made after a run. The guest can replace whatever
+    lies in a live directory, by a link that leads out of it, too.
+
+    Args:
+        path: the directory; links are followed, now.
+
+    Raises:
+        OSError: there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int]:
+        status = os.stat(self.path)
+        return status.st_dev, status.st_ino
+
+    def check(self) -> None:
+        """See that the path still leads to that directory; raises OSError."""
+        if self._look() != self._identity:
+            raise OSError(errno.ESTALE, f"{self.path} was replaced during the run")
 
 
 _LAST = "receipt.json"

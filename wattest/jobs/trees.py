@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.audit.records import Content, Entry
-from wattest.errors import InputError
+from wattest.errors import InputError, one_line
 
 __all__ = [
     "Scan",
@@ -37,12 +37,14 @@ class Scan:
     Attributes:
         entries: every name in it, sorted by path.
         fingerprints: by guest path.
+        identity: of a directory itself on the host, None for a file.
     """
 
     source: Path
     guest_path: str
     entries: tuple[Entry, ...]
     fingerprints: dict[str, Fingerprint]
+    identity: tuple[int, int] | None = None
 
     def changed(self) -> list[str]:
         """Guest paths at which a later look finds something else, sorted.
@@ -190,20 +192,29 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
             prints[place] = before.fingerprints[place]
             entries[place] = known[place]
             return
+        old = known[place].content if place in known else None
+        if old is not None and old.size != status.st_size:
+            entries[place] = Entry(place, "special")  # differs, however much there is to read
+            return
         flags = 0 if directory is None else os.O_NOFOLLOW
         content, prints[place] = _read_file(name, directory, flags)
         entries[place] = Entry(place, "file", content)
 
+    identity = None
     try:
         status = source.stat()
         if stat.S_ISREG(status.st_mode):
             add_file(guest_path, status, str(source), None)
         elif stat.S_ISDIR(status.st_mode):
+            identity = (status.st_dev, status.st_ino)
+            if before is not None and before.identity != identity:
+                # It could be any directory of the host by now, with any amount to read.
+                raise InputError(f"{source}: replaced")
             entries[guest_path] = Entry(guest_path, "directory")
             for item in _walk(source):
                 now = f"{source}/{item.path}"
                 if not _is_utf8(item.name):
-                    raise InputError(f"{_readable(now)}: the name is not UTF-8")
+                    raise InputError(f"{one_line(_readable(now))}: the name is not UTF-8")
                 place = f"{guest_path.rstrip('/')}/{item.path}"
                 if stat.S_ISREG(item.status.st_mode):
                     add_file(place, item.status, item.name, item.directory)
@@ -212,11 +223,11 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
         else:
             raise InputError(f"{source}: neither a file nor a directory")
     except OSError as error:
-        raise InputError(f"{_readable(now)}: {error.strerror or error}") from error
+        raise InputError(f"{one_line(_readable(now))}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the path
         raise InputError(f"{str(source)!r}: {error}") from error
     ordered = tuple(entries[place] for place in sorted(entries))
-    return Scan(source, guest_path, ordered, prints)
+    return Scan(source, guest_path, ordered, prints, identity)
 
 
 def _other(item: _Item, place: str) -> Entry:
