@@ -11,6 +11,7 @@ import wattest
 from spec_tests.suite.adapter import Failure
 from spec_tests.suite.values import Number, Reference, Value
 from wattest.errors import GuestException
+from wattest.interp.runtime import ArrayInst, ExnInst, Externalized, Internalized, StructInst
 from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["WattestAdapter"]
@@ -127,6 +128,8 @@ class WattestAdapter:
             if value.kind == "extern":
                 assert value.number is not None
                 return self._objects.setdefault(value.number, HostObject(value.number))
+            if value.kind == "host":
+                return Internalized(self._given(Reference("extern", value.number)))
             raise Failure("other", f"no way to pass {value}")
         make: dict[str, Callable[[int], Any]] = {
             "i32": int,
@@ -155,4 +158,10 @@ class WattestAdapter:
             if self._objects.get(value.number) is not value:
                 raise Failure("other", "a host object came back as another")
             return Reference("extern", value.number)
+        if isinstance(value, Internalized):
+            return Reference("host", self._seen(kind, value.value).number)
+        for form, name in ((int, "i31"), (StructInst, "struct"), (ArrayInst, "array"),
+                           (ExnInst, "exn"), (Externalized, "extern")):  # fmt: skip
+            if isinstance(value, form):
+                return Reference(name)
         raise Failure("other", f"unknown result {value!r} of type {kind!r}")

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattest.interp.execute import FUNCTIONS, control
+from wattest.interp.execute import FUNCTIONS, aggregate, control
 from wattest.interp.module import Instr
 from wattest.interp.opcodes import Opcode
 from wattest.interp.runtime import FuncInst, ModuleInst
@@ -38,12 +38,20 @@ from wattest.interp.steps import (
     slot,
     template,
 )
-from wattest.interp.types import DefType, FuncType
+from wattest.interp.types import DefType, FuncType, RefType, StructType, close_heaptype
 
 if TYPE_CHECKING:
     from wattest.interp.prepare import FunctionCode
 
-__all__ = ["CALLS", "COMPUTED_CALLS", "TAIL_CALLS", "Builder", "stack_effect"]
+__all__ = [
+    "CALLS",
+    "COMPUTED_CALLS",
+    "TAIL_CALLS",
+    "VARIADIC",
+    "Builder",
+    "stack_effect",
+    "variadic_operands",
+]
 
 _MAX_PENDING = 24
 """Operands that may wait to be computed at once."""
@@ -64,14 +72,17 @@ _BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
     "func": lambda inst, imm: (inst.funcs[imm],),
     "elem": lambda inst, imm: (inst.elems[imm],),
     "data": lambda inst, imm: (inst.datas[imm],),
-    "heaptype": lambda inst, imm: (),
+    "heaptype": lambda inst, imm: (close_heaptype(imm, inst.types),),
+    "type": lambda inst, imm: (inst.types[imm],),
+    "field": lambda inst, imm: (imm,),
+    "u32": lambda inst, imm: (imm,),
     "valtypes": lambda inst, imm: (),
     "lane": lambda inst, imm: (imm,),
     "lanes": lambda inst, imm: (imm,),
 }
 """For each kind of immediate, what an instruction's function gets for it."""
 
-_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "heaptype": 0, "valtypes": 0}
+_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "valtypes": 0}
 
 
 class Straight:
@@ -86,17 +97,17 @@ class Straight:
         self.function = function
         names = list(inspect.signature(function).parameters)
         self.bulk = names[:1] == ["charge"]
-        self.store = names[:1] == ["store"]
+        self.store = "store" in names[:2]
         self.bound = sum(_BOUND_COUNT[kind] for kind in op.immediates)
         if op.params is not None and op.results is not None:
             self.operands, self.pushes = len(op.params), len(op.results) > 0
         else:
-            self.operands = len(names) - (self.bulk or self.store) - self.bound
+            self.operands = len(names) - self.bulk - self.store - self.bound
             self.pushes = function.__annotations__["return"] != "None"
         memarg = op.immediates[:1] == ("memarg",)
         self.traps = (
             memarg
-            or op.name in ("table.get", "table.set", "ref.as_non_null")
+            or op.name in _CAN_TRAP
             or any(word in op.name for word in (".div_s", ".div_u", ".rem_"))
             or ".trunc_f" in op.name
         )
@@ -118,8 +129,28 @@ def straight_row(op: Opcode) -> Straight:
     return known
 
 
+_CAN_TRAP = frozenset(
+    """
+    table.get table.set ref.as_non_null ref.cast ref.cast_null i31.get_s i31.get_u
+    struct.get struct.get_s struct.get_u struct.set
+    array.get array.get_s array.get_u array.set array.len
+    """.split()
+)
+VARIADIC = frozenset({"struct.new", "array.new_fixed"})
+"""They pop as many operands as their type has fields or their immediate says."""
+
 _CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "v128.const"})
 _LOCALS = {"local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1)}
+
+
+def variadic_operands(inst: ModuleInst, op: Opcode, imm: Any) -> int:
+    """Operands of an instruction of `VARIADIC`."""
+    if op.name == "array.new_fixed":
+        count: int = imm[1]
+        return count
+    comp = inst.types[imm].comp
+    assert isinstance(comp, StructType)
+    return len(comp.fields)
 
 
 def stack_effect(op: Opcode) -> tuple[int, int]:
@@ -232,9 +263,25 @@ class Builder:
         elif name == "drop":
             self.settle_top_if_ordered()
             self.pop()
+        elif name in VARIADIC:
+            self.variadic(op, imm, pc)
         elif name != "nop":
             row = _ROWS.get(name) or straight_row(op)
             self.apply(row, self.bound(op, imm) if row.bound else (), pc)
+
+    def variadic(self, op: Opcode, imm: Any, pc: int) -> None:
+        """``struct.new`` and ``array.new_fixed`` get their operands as one list."""
+        self.settle_all()
+        inst = self.code.inst
+        self.height -= variadic_operands(inst, op, imm)
+        begin = self.home(self.height)
+        text = template(FUNCTIONS[op.name], 1 + len(op.immediates))
+        bound = [inst.store, *self.bound(op, imm)]
+        end = begin + variadic_operands(inst, op, imm)
+        a, b = constant(begin).parts, constant(end).parts
+        values = Expression(("r[", *a, ":", *b, "]"), ())
+        self.emit((*slot(begin).parts, " = ", *text.fill(bound, (values,))), pc)
+        self.height += 1
 
     def bound(self, op: Opcode, imm: Any) -> list[Any]:
         """What an instruction's function gets for its immediates."""
@@ -337,6 +384,8 @@ class Builder:
         end = self.home(self.height)
         site = self.site(BULK, pc, end - row.operands, end)
         bound = self.bound(instr.op, instr.imm)
+        if row.store:
+            bound = [self.code.inst.store, *bound]
         function = row.function
         site.action = lambda charge, operands: function(charge, *bound, *operands)
         site.pushes = row.pushes
@@ -475,6 +524,23 @@ class Builder:
         self.site(THROW, pc, end - len(comp.params), end).tag = tag
         return True
 
+    def br_on_cast(self, instr: Instr, pc: int) -> bool:
+        """``br_on_cast`` and ``br_on_cast_fail``: the reference stays in its slot either way."""
+        self.settle_all()
+        (label,) = self.code.labels[pc]
+        _, _, target = instr.imm
+        wanted = RefType(target.nullable, close_heaptype(target.heap, self.code.inst.types))
+        taken = constant(self.code.edge(label.pc, charged=True)).parts
+        other = constant(self.code.edge(pc + 1, charged=True)).parts
+        found = template(aggregate.is_castable, 1).fill(
+            (wanted,), (slot(self.home(self.height - 1)),)
+        )
+        when = "if not " if instr.op.name == "br_on_cast_fail" else "if "
+        moves = self.moves(label)
+        inner = ("\n ", *moves, " return ") if moves else (" return ",)
+        self.control(make((when, *found, ":", *inner, *taken, "\nreturn ", *other)), pc)
+        return True
+
     def br_on_null(self, instr: Instr, pc: int) -> bool:
         """``br_on_null`` and ``br_on_non_null``: the reference is in its slot either way."""
         self.settle_all()
@@ -510,6 +576,8 @@ _CONTROL: dict[str, Callable[[Builder, Instr, int], bool]] = {
     "return_call": Builder.call,
     "return_call_indirect": Builder.call,
     "return_call_ref": Builder.call,
+    "br_on_cast": Builder.br_on_cast,
+    "br_on_cast_fail": Builder.br_on_cast,
     "br_on_null": Builder.br_on_null,
     "br_on_non_null": Builder.br_on_null,
     "try_table": Builder.nothing,

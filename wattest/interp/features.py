@@ -44,6 +44,7 @@ SUPPORTED: frozenset[str] = frozenset(
         "extended_const",
         "memory64",
         "function_references",
+        "gc",
         "exceptions",
         "simd",
         "relaxed_simd",

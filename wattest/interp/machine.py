@@ -432,7 +432,7 @@ class Machine:
         assert site.action is not None
         try:
             result = site.action(self._charge, r[site.begin : site.end])
-        except Trap as error:
+        except (Trap, LimitExceeded) as error:
             raise self._failure(error) from None
         if site.pushes:
             r[site.begin] = result
@@ -485,6 +485,9 @@ class Machine:
         """What to raise for an error in an instruction at the saved state."""
         if isinstance(error, Trap):
             error.backtrace = self.backtrace()
+            return error
+        if isinstance(error, LimitExceeded):
+            error.backtrace = error.backtrace or self.backtrace()
             return error
         kind = trap_kind(self._code.instrs[self._pc].op, error)
         return error if kind is None else Trap(kind, self.backtrace())

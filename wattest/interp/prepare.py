@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wattest.interp.builder import CALLS, COMPUTED_CALLS, TAIL_CALLS, Builder, stack_effect
+from wattest.interp.builder import (
+    CALLS,
+    COMPUTED_CALLS,
+    TAIL_CALLS,
+    VARIADIC,
+    Builder,
+    stack_effect,
+    variadic_operands,
+)
 from wattest.interp.decode import decode_body
 from wattest.interp.module import Catch, FuncFacts, Instr
 from wattest.interp.runtime import ModuleInst, TagInst, WasmFunc
@@ -51,7 +59,10 @@ class _Block:
 
 
 _BLOCKS = frozenset({"block", "loop", "if", "try_table"})
-_BRANCHES = frozenset({"br", "br_if", "br_table", "br_on_null", "br_on_non_null"})
+_BRANCHES = frozenset(
+    "br br_if br_table br_on_null br_on_non_null br_on_cast br_on_cast_fail".split()
+)
+_CAST_BRANCHES = frozenset({"br_on_cast", "br_on_cast_fail"})
 _ENDS = frozenset({"return", "unreachable", "throw", "throw_ref"})
 _ENDS_SEGMENT = _BRANCHES | TAIL_CALLS | _ENDS | {"if"}
 
@@ -199,12 +210,15 @@ class FunctionCode:
                 if not blocks:
                     heights[pc] = height
             elif name in _BRANCHES:
-                depths = (*imm[0], imm[1]) if name == "br_table" else (imm,)
+                if name == "br_table":
+                    depths = (*imm[0], imm[1])
+                else:
+                    depths = (imm[0] if name in _CAST_BRANCHES else imm,)
                 targets = [blocks[-1 - depth] for depth in depths]
                 labels[pc] = [target.label for target in targets]
                 for target in targets:
                     target.reached |= alive and not target.label.backward
-                if name != "br_on_null":
+                if name != "br_on_null" and name not in _CAST_BRANCHES:
                     height -= 1
                 alive = alive and name not in ("br", "br_table")
             elif name in _ENDS:
@@ -214,6 +228,9 @@ class FunctionCode:
                 if alive:
                     height += results - params - (name in COMPUTED_CALLS)
                 alive = alive and name not in TAIL_CALLS
+            elif name in VARIADIC:
+                if alive:
+                    height += 1 - variadic_operands(self.inst, op, imm)
             else:
                 _EFFECTS[name] = effect = (0, 0) if name == "nop" else stack_effect(op)
                 if alive:

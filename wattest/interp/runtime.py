@@ -5,6 +5,7 @@ An instance's Python object is its address. Both engines work on these instances
 
 from __future__ import annotations
 
+import gc
 import mmap
 import struct
 import sys
@@ -28,17 +29,22 @@ from wattest.interp.types import (
 )
 
 __all__ = [
+    "ArrayInst",
     "Budget",
     "DataInst",
     "ElemInst",
     "ExnInst",
     "Extern",
+    "Externalized",
     "FuncInst",
     "GlobalInst",
+    "Heap",
     "HostFunc",
+    "Internalized",
     "MemInst",
     "ModuleInst",
     "Store",
+    "StructInst",
     "TableInst",
     "TagInst",
     "WasmFunc",
@@ -64,6 +70,7 @@ class Store:
         host_calls: calls of host functions so far.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
+        heap: room for structures and arrays.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -76,8 +83,10 @@ class Store:
     host_calls: int = 0
     peak_pages: int = 0
     engine_state: Any = None
+    heap: Heap = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.heap = Heap(self.limits.heap_fields)
         if self.fuel_limit is None:
             self.fuel_limit = self.limits.fuel
 
@@ -361,6 +370,92 @@ class TagInst:
     """A tag instance (spec 4.2.10)."""
 
     type: TagType
+
+
+class Heap:
+    """What the structures and arrays of a store take; each counts its fields and 16 more.
+
+    Attributes:
+        limit: what they may take together.
+        used: what they take now.
+    """
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, count: int) -> Room:
+        """Room for an object of ``count`` fields; it comes back when the room is forgotten.
+
+        Raises:
+            LimitExceeded: there is not so much room.
+        """
+        size = count + _OBJECT_FIELDS
+        if self.used + size > self.limit:
+            # Objects that refer to each other in a circle wait for Python's collector.
+            gc.collect()
+            if self.used + size > self.limit:
+                raise LimitExceeded("heap fields", self.limit)
+        return Room(self, size)
+
+
+_OBJECT_FIELDS = 16
+
+
+class Room:
+    """A part of a heap, held as long as this object lives."""
+
+    __slots__ = ("heap", "size")
+
+    def __init__(self, heap: Heap, size: int) -> None:
+        self.heap = heap
+        self.size = size
+        heap.used += size
+
+    def __del__(self) -> None:
+        self.heap.used -= self.size
+
+
+class StructInst:
+    """A structure instance (spec 4.2.14): its defined type and its fields, packed ones masked."""
+
+    __slots__ = ("__weakref__", "fields", "room", "type")
+
+    def __init__(self, deftype: DefType, fields: list[Any], room: Room) -> None:
+        self.type = deftype
+        self.fields = fields
+        self.room = room
+
+
+class ArrayInst:
+    """An array instance (spec 4.2.14): its defined type and its elements, packed ones masked."""
+
+    __slots__ = ("__weakref__", "elems", "room", "type")
+
+    def __init__(self, deftype: DefType, elems: list[Any], room: Room) -> None:
+        self.type = deftype
+        self.elems = elems
+        self.room = room
+
+
+class Internalized:
+    """A host's object as a reference of the ``any`` hierarchy (``any.convert_extern``)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Externalized:
+    """A reference of the ``any`` hierarchy as an external one (``extern.convert_any``)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 @dataclass(eq=False)

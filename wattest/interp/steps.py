@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -277,15 +278,18 @@ class _Inliner(ast.NodeTransformer):
 
     def _pieces(self, text: str, *, wrap: bool) -> tuple[Any, ...]:
         pieces: list[Any] = ["("] if wrap else []
-        while (start := text.find("__")) >= 0:
-            end = text.index("__", start + 2)
-            number, _, kind = text[start + 2 : end].partition("_")
-            pieces += [text[:start], (int(number), kind == "t")]
-            text = text[end + 2 :]
-        pieces.append(text)
+        begin = 0
+        for mark in _MARK.finditer(text):
+            pieces += [text[begin : mark.start()], (int(mark[1]), mark[2] == "t")]
+            begin = mark.end()
+        pieces.append(text[begin:])
         if wrap:
             pieces.append(")")
         return tuple(pieces)
+
+
+_MARK = re.compile(r"__(\d+)_([vt])__")
+"""Stands for a parameter while a function's text is taken apart."""
 
 
 def _mark_truth(node: ast.expr) -> ast.expr:

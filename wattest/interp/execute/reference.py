@@ -6,9 +6,10 @@ from typing import Any
 
 from wattest.errors import Trap, TrapKind
 from wattest.interp.runtime import FuncInst
+from wattest.interp.types import HeapType
 
 
-def ref_null() -> Any:
+def ref_null(heap: HeapType) -> Any:
     """Push the null reference."""
     return None
 
