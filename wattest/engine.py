@@ -68,6 +68,9 @@ class Engine(Protocol):
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
 
+    def supports(self, module: Module) -> bool:
+        """Whether it executes every feature that a valid module uses."""
+
     def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
         """Instantiate (spec 4.7.2) with one external value for each import, in order.
 

@@ -24,7 +24,7 @@ from wattest.errors import (
 from wattest.interp.runtime import HostFunc, WasmFunc
 from wattest.interp.types import F32, F64, I32, I64, FuncType, RefType
 from wattest.interp.matching import top_heaptype
-from wattest.interp.types import FUNC
+from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import f32_from_bits
 
@@ -33,6 +33,7 @@ include "ids.pxi"
 cdef handler_t* HANDLERS = <handler_t*><void*><uintptr_t>_handlers.table()
 
 include "lowering.pxi"
+include "validation.pxi"
 
 cdef enum:
     SLICE = 2000000

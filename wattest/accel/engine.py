@@ -7,26 +7,11 @@ from typing import Any
 
 from wattest.accel.core import NativeModule, State
 from wattest.accel.instantiate import instantiate
+from wattest.accel.validate import SUPPORTED, unsupported, validate
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
-from wattest.interp.validate import validate_module
 
 __all__ = ["SUPPORTED", "AccelEngine"]
-
-SUPPORTED: frozenset[str] = frozenset(
-    {
-        "mvp",
-        "sign_extension",
-        "saturating_float_to_int",
-        "multi_value",
-        "bulk_memory",
-        "reference_types",
-        "tail_call",
-        "multi_memory",
-        "extended_const",
-    }
-)
-"""Features (`wattest.interp.features`) that this engine executes."""
 
 
 class AccelEngine:
@@ -36,13 +21,26 @@ class AccelEngine:
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
-        validate_module(module, features=SUPPORTED)
+        validate(module)
+
+    def supports(self, module: Module) -> bool:
+        """Whether a valid module uses only what this engine executes; validates it first.
+
+        Raises:
+            DecodeError, ValidationError: the module is not valid.
+        """
+        if module.types is None or module.facts is None:
+            self.validate(module)
+        return unsupported(module) is None
 
     def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
         """Instantiate (spec 4.7.2); see `wattest.accel.instantiate.instantiate`."""
         if module.types is None or module.facts is None:
             self.validate(module)
         if module.native is None:
+            error = unsupported(module)
+            if error is not None:
+                raise error
             module.native = NativeModule(module)
         return instantiate(state_of(store), module, externs)
 

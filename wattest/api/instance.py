@@ -152,6 +152,7 @@ class Instance:
         self.module = module
         self.store = _choose_store(found, store, engine, limits)
         module._validate(self.store.engine)
+        self.store._suit(module._syntax)
         externs = [
             _extern(module, item, value) for item, value in zip(module._syntax.imports, found)
         ]

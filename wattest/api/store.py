@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wattest.api.engines import get_engine
 from wattest.engine import Engine, Limits
+from wattest.interp.module import Module
 from wattest.interp.runtime import Store as _Store
 
 __all__ = ["Store"]
@@ -15,7 +16,8 @@ class Store(_Store):
     Instances that share functions live in one store and draw on the same fuel and call depth.
 
     Args:
-        engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+        engine: ``"auto"``, ``"accel"`` or ``"reference"``; ``"auto"`` is the accelerator where it
+            was built and can run the first module that is instantiated.
         limits: what the run may use; the defaults of `wattest.Limits` protect the host.
 
     Attributes:
@@ -35,6 +37,7 @@ class Store(_Store):
 
     def __init__(self, engine: str = "auto", limits: Limits | None = None) -> None:
         self._engine = get_engine(engine)
+        self._auto = engine == "auto"
         super().__init__(limits if limits is not None else Limits())
 
     __hash__ = object.__hash__
@@ -46,6 +49,12 @@ class Store(_Store):
     def engine(self) -> Engine:
         """The engine that runs this store's code."""
         return self._engine
+
+    def _suit(self, module: Module) -> None:
+        """Before the first instance of a store of engine ``"auto"``: choose one that can run it."""
+        if self._auto and not self._engine.supports(module):
+            self._engine = get_engine("reference")
+        self._auto = False
 
     @property
     def fuel_left(self) -> int | None:

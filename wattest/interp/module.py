@@ -281,6 +281,7 @@ class Module:
         facts: of each function defined in the module, in order; set by the validator.
         func_types: type index of each function, imports first; set by the decoder.
         native: an engine's own form of it, or None.
+        executable: whether the accelerator can run it; None as long as nobody has asked.
     """
 
     binary: bytes
@@ -306,6 +307,7 @@ class Module:
     facts: tuple[FuncFacts, ...] | None = None
     func_types: tuple[int, ...] = ()
     native: Any = field(default=None, repr=False, compare=False)
+    executable: bool | None = field(default=None, repr=False, compare=False)
 
     def imported(self, kind: type) -> list[Import]:
         """The imports whose description is of class ``kind``, in order."""

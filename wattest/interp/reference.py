@@ -24,6 +24,10 @@ class ReferenceEngine:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
         validate_module(module)
 
+    def supports(self, module: Module) -> bool:
+        """Whether every feature of a valid module is executed: all that validation accepts."""
+        return True
+
     def instantiate(self, store: Store, module: Module, externs: Sequence[Extern]) -> ModuleInst:
         """Instantiate (spec 4.7.2); see `wattest.interp.instantiate.instantiate`."""
         return instantiate(store, module, externs)
