@@ -119,7 +119,7 @@ def test_others() -> None:
     assert FUNCTIONS["table.get"](table, 1) == "x"
     assert FUNCTIONS["table.size"](table) == 2
     assert FUNCTIONS["select"](1, 2, 0) == FUNCTIONS["select_t"](1, 2, 0) == 2
-    assert FUNCTIONS["ref.null"]() is None
+    assert FUNCTIONS["ref.null"](None) is None
     assert FUNCTIONS["ref.is_null"](None) == 1
     assert FUNCTIONS["ref.func"](glob) is glob
     mem = MemInst(MemType(SizeLimits(1, 3)), LIMITS)
