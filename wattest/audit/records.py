@@ -129,6 +129,7 @@ class Policy:
                 "wallTimeMilliseconds": None if milliseconds is None else number(milliseconds),
                 "memoryPages": number(limits.memory_pages),
                 "tableElements": number(limits.table_elements),
+                "heapFields": number(limits.heap_fields),
                 "moduleSize": number(limits.module_size),
                 "frames": number(limits.frames),
                 "slots": number(limits.slots),

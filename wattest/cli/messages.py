@@ -138,6 +138,7 @@ _LIMIT_FLAGS = {
     "wall time": "--timeout raises it",
     "memory pages": "--memory raises it",
     "table elements": "--limit table-elements=N raises it",
+    "heap fields": "--limit heap-fields=N raises it",
     "module size": "--limit module-size=N raises it",
     "bytes written": "--limit bytes-written=N raises it",
 }
