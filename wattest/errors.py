@@ -252,7 +252,7 @@ class LimitExceeded(WattestError):
 
     Attributes:
         limit: which one: ``"fuel"``, ``"wall time"``, ``"memory pages"``, ``"table elements"``,
-            ``"module size"``, ``"bytes written"``.
+            ``"heap fields"``, ``"module size"``, ``"bytes written"``.
         allowed: the limit's value, in its own unit, or None.
         backtrace: the guest's frames where it was running, innermost first.
     """
