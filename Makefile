@@ -28,7 +28,7 @@ $(VENV)/base.stamp: pyproject.toml setup.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
 	  { rm -rf $(VENV); echo "python3 cannot make a virtual environment;" \
 	    "on Debian: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/base.stamp
@@ -44,7 +44,7 @@ $(VENV)/bench.stamp: $(VENV)/test.stamp
 	@touch $@
 
 demo: $(VENV)/base.stamp
-	@sh examples/demo.sh $(BIN)/wattest
+	@sh examples/demo.sh $(BIN)/wattest $(BIN)/python
 
 test: $(VENV)/test.stamp
 	@rm -f .coverage .coverage.*
