@@ -19,6 +19,7 @@ tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "toml
 
 __all__ = [
     "HOW_TO_GET",
+    "ROWS",
     "ConversionError",
     "convert",
     "find_suite",
@@ -30,6 +31,12 @@ HOW_TO_GET = (
     "the official suite is not there: git clone https://github.com/WebAssembly/testsuite "
     "beside this checkout as ../shared/testsuite, or name its folder in WATTEST_TESTSUITE"
 )
+
+ROWS = {
+    "reference": Path(__file__).with_name("skips.toml"),
+    "accel": Path(__file__).with_name("skips_accel.toml"),
+}
+"""Each engine and its rows of scripts that cannot pass yet."""
 
 
 class ConversionError(Exception):
@@ -80,14 +87,13 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     return commands, folder
 
 
-def skips(path: Path | None = None) -> dict[str, tuple[str, str]]:
-    """The rows of skips.toml: script name -> (feature, reason).
+def skips(path: Path) -> dict[str, tuple[str, str]]:
+    """The rows of one of the files of `ROWS`: script name -> (feature, reason).
 
     Raises:
         ValueError: a row is incomplete or a script has two.
     """
-    text = (path or Path(__file__).with_name("skips.toml")).read_text(encoding="utf-8")
-    rows = tomllib.loads(text).get("skip", [])
+    rows = tomllib.loads(path.read_text(encoding="utf-8")).get("skip", [])
     found: dict[str, tuple[str, str]] = {}
     for row in rows:
         if set(row) != {"file", "feature", "reason"} or not all(row.values()):
