@@ -2,7 +2,8 @@
 """The accelerator's engine room: native instances, lowering, and the driver of the handlers."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.float cimport PyFloat_AS_DOUBLE
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Malloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
@@ -26,6 +27,7 @@ from wattest.interp.types import F32, F64, I32, I64, FuncType, RefType
 from wattest.interp.matching import top_heaptype
 from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF
 from wattest.interp.values import F32 as F32Value
+from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits
 
 include "ids.pxi"
@@ -37,8 +39,9 @@ include "validation.pxi"
 
 cdef enum:
     SLICE = 2000000
+    BURST = 2000
 
-MAX_NESTING = 100
+cdef int64_t MAX_NESTING = 100
 
 cdef tuple TRAPS = (
     TrapKind.UNREACHABLE, TrapKind.INTEGER_DIVIDE_BY_ZERO, TrapKind.INTEGER_OVERFLOW,
@@ -50,6 +53,7 @@ cdef tuple TRAPS = (
 cdef object _WasmFunc = WasmFunc
 cdef object _HostFunc = HostFunc
 cdef object _F32Value = F32Value
+cdef object _F64Value = F64Value
 cdef object _f32_from_bits = f32_from_bits
 
 
@@ -74,6 +78,7 @@ cdef class Signature:
     """A function type, as the driver needs it."""
     cdef bytes params
     cdef bytes results
+    cdef bint reference
     cdef object deftype
 
     def __init__(self, deftype):
@@ -84,6 +89,7 @@ cdef class Signature:
             return
         self.params = bytes([code_of(t) for t in comp.params])
         self.results = bytes([code_of(t) for t in comp.results])
+        self.reference = any(code in b"re" for code in self.params + self.results)
 
 
 cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADBEEFDEADBEEF:
@@ -134,6 +140,8 @@ cdef class HostHandle:
     cdef Func func
     cdef uint64_t code[2]
     cdef Signature sig
+    cdef object fn
+    cdef object lower
 
     def __init__(self, host):
         cdef Func* f = &self.func
@@ -149,6 +157,11 @@ cdef class HostHandle:
         f.obj = <void*>host
         f.kind = FUNC_HOST
         f.sig = <void*>self.sig
+        f.lowered = <void*>self
+        self.fn = None
+        if not self.sig.reference:
+            self.fn = host.fn
+            self.lower = host.lower
 
 
 cdef Func* func_of(State state, object inst) except NULL:
@@ -471,6 +484,25 @@ cdef class Instance:
         free(self.inst.elems)
         free(self.inst.datas)
 
+    def caller(self, Py_ssize_t index):
+        """A `Caller` for a function, or None when its types are not all numbers."""
+        cdef Caller found
+        cdef Func* f = self.inst.funcs[index]
+        cdef Signature sig = <Signature>f.sig
+        if f.kind != FUNC_WASM or sig.reference:
+            return None
+        found = Caller.__new__(Caller)
+        found.func = f
+        found.native = (<Instance>f.inst.owner)
+        found.sig = sig
+        return found
+
+    def cells(self, Py_ssize_t index):
+        """Address and length in words of a function's code; lowers it."""
+        cdef Func* f = self.inst.funcs[index]
+        self.state.lower(f)
+        return <uint64_t>f.code, (<Lowered*>f.lowered).length
+
     def lower_all(self):
         """Lower every function now; returns the number of 32-bit words of code."""
         cdef Py_ssize_t i
@@ -522,6 +554,13 @@ cdef class State:
     cdef int64_t size
     cdef bint running
     cdef unsigned long thread
+    cdef public int64_t fuel_used
+    cdef int64_t limit
+    cdef int64_t leftover
+    cdef public uint64_t frames
+    cdef public uint64_t slots
+    cdef public int64_t nesting
+    cdef public int64_t host_calls
     cdef uint64_t max_frames
     cdef uint64_t max_slots
     cdef bint in_host
@@ -532,6 +571,9 @@ cdef class State:
         cdef uint8_t[::1] view
         limits = store.limits
         self.store = store
+        self.fuel_used = store.fuel_used
+        self.host_calls = store.host_calls
+        self.fuel_limit = store.fuel_limit
         self.keep = {}
         self.starts = []
         self.owners = []
@@ -556,6 +598,16 @@ cdef class State:
         (<handler_t*>self.done)[0] = HANDLERS[H_DONE]
         (<handler_t*>self.cross)[0] = HANDLERS[H_RETURN_CROSS]
         self.ctx.cross = <int32_t*>self.cross
+
+    @property
+    def fuel_limit(self):
+        """Units that may be used in all, or None."""
+        return None if self.limit < 0 else self.limit
+
+    @fuel_limit.setter
+    def fuel_limit(self, limit):
+        self.limit = -1 if limit is None else min(max(limit, 0), 0x7FFFFFFFFFFFFFFF)
+        self.leftover = 0
 
     cdef int lower(self, Func* func) except -1:
         cdef int status
@@ -657,40 +709,36 @@ cdef class State:
 
     # Fuel
 
-    cdef int sync(self) except -1:
+    cdef inline void sync(self) noexcept:
         """Let the store know what has been used."""
-        self.store.fuel_used = self.mark + (self.size - self.ctx.fuel)
-        return 0
+        self.fuel_used = self.mark + (self.size - self.ctx.fuel)
 
-    cdef int same_slice(self) except -1:
+    cdef inline void same_slice(self) noexcept:
         """Go on with the slice after something that may have changed fuel or limit."""
         cdef int64_t left = self.ctx.fuel
         cdef int64_t room
-        self.mark = self.store.fuel_used
-        limit = self.store.fuel_limit
-        if limit is not None:
-            room = limit - self.mark
+        self.mark = self.fuel_used
+        if self.limit >= 0:
+            room = self.limit - self.mark
             if room < left:
-                left = max(room, 0)
+                left = room if room > 0 else 0
         self.size = self.ctx.fuel = left
-        return 0
 
     cdef int next_slice(self, int64_t cost) except -1:
         """Begin a slice that has room for a segment."""
         cdef int64_t size
-        store = self.store
         PyErr_CheckSignals()
-        if store.on_slice is not None:
+        on_slice = self.store.on_slice
+        if on_slice is not None:
             try:
-                store.on_slice()
+                on_slice()
             except LimitExceeded as error:
                 error.backtrace = error.backtrace or self.backtrace()
                 raise
-        self.mark = store.fuel_used
+        self.mark = self.fuel_used
         size = max(<int64_t>SLICE, cost)
-        limit = store.fuel_limit
-        if limit is not None:
-            size = min(size, limit - self.mark)
+        if self.limit >= 0:
+            size = min(size, self.limit - self.mark)
             if size < cost:
                 self.size = self.ctx.fuel = 0
                 raise self.exhausted()
@@ -701,8 +749,8 @@ cdef class State:
         cdef Machine machine
         cdef Func* func
         cdef size_t used
-        error = FuelExhausted(self.store.fuel_limit, self.backtrace())
-        if self.store.nesting == 1:
+        error = FuelExhausted(self.fuel_limit, self.backtrace())
+        if self.nesting == 1:
             func = self.find(<uint64_t>self.ctx.pc)
             used = self.ctx.fp - self.stack + func.link + 3 + func.slots
             machine = Machine.__new__(Machine)
@@ -725,33 +773,30 @@ cdef class State:
         cdef unsigned long me = PyThread_get_thread_ident()
         if self.running and self.thread != me:
             raise RuntimeError("the store is running in another thread")
-        if self.store.nesting >= MAX_NESTING:
+        if self.nesting >= MAX_NESTING:
             raise StackExhausted()
         self.thread = me
         return 0
 
-    cdef list call(self, Func* f, args):
+    cdef int call_slots(self, Func* f) except -1:
+        """Call a function whose arguments stand at `top`, where its results will be."""
         cdef uint64_t* fp = self.top
         cdef uint64_t* link
-        cdef Signature sig = <Signature>f.sig
         cdef uint64_t frames
         cdef uint64_t slots
         cdef uint32_t i
         cdef Ctx saved
-        cdef uint64_t* top = self.top
+        cdef uint64_t* top = fp
         cdef int64_t mark = self.mark
         cdef int64_t size = self.size
         cdef bint in_host = self.in_host
         cdef bint running = self.running
-        self.enter()
-        store = self.store
-        outer = (store.frames, store.slots)
-        if outer[0] + 1 > self.max_frames or outer[1] + f.slots > self.max_slots:
+        cdef uint64_t outer_frames = self.frames
+        cdef uint64_t outer_slots = self.slots
+        if outer_frames + 1 > self.max_frames or outer_slots + f.slots > self.max_slots:
             raise StackExhausted()
-        frames = self.max_frames - outer[0] - 1
-        slots = self.max_slots - outer[1] - f.slots
-        for i in range(f.params):
-            fp[i] = slot_of_value(self, sig.params[i], args[i])
+        frames = self.max_frames - outer_frames - 1
+        slots = self.max_slots - outer_slots - f.slots
         for i in range(f.params, f.locals):
             fp[i] = 0
         link = fp + f.link
@@ -759,27 +804,39 @@ cdef class State:
         link[1] = 0
         link[2] = GUARDS | frames << 32 | slots
         saved = self.ctx
-        store.nesting += 1
+        self.nesting += 1
         self.running = True
         try:
-            self.lower(f)
+            if f.lowered == NULL:
+                self.lower(f)
             self.ctx.pc = f.code
             self.ctx.fp = fp
             self.ctx.inst = f.inst
-            self.ctx.fuel = 0
-            self.size = 0
-            self.mark = store.fuel_used
+            self.mark = self.fuel_used
             self.in_host = False
-            if store.nesting == 1:
-                self.root = sig
+            if self.nesting == 1:
+                self.root = <Signature>f.sig
+                if self.leftover >= f.cost and self.store.on_slice is None:
+                    self.size = self.leftover
+                    self.ctx.fuel = self.leftover - f.cost
+                    self.ctx.status = STATUS_NEXT
+                    self.leftover = 0
+                    self.run()
+                    self.leftover = self.ctx.fuel
+                    return 0
+            self.size = self.ctx.fuel = 0
             self.ctx.status = STATUS_FUEL
             self.ctx.edge = NULL
             self.ctx.owed = f.cost
+            self.leftover = 0
             self.run()
-            return [value_of_slot(sig.results[i], fp[i]) for i in range(f.results)]
+            if self.nesting == 1:
+                self.leftover = self.ctx.fuel
+            return 0
         finally:
-            store.frames, store.slots = outer
-            store.nesting -= 1
+            self.frames = outer_frames
+            self.slots = outer_slots
+            self.nesting -= 1
             self.running = running
             self.in_host = in_host
             self.top = top
@@ -787,34 +844,43 @@ cdef class State:
             self.size = size
             self.ctx = saved
 
+    cdef list call(self, Func* f, args):
+        cdef Signature sig = <Signature>f.sig
+        cdef uint64_t* fp
+        cdef uint32_t i
+        self.enter()
+        fp = self.top
+        for i in range(f.params):
+            fp[i] = slot_of_value(self, sig.params[i], args[i])
+        self.call_slots(f)
+        return [value_of_slot(sig.results[i], fp[i]) for i in range(f.results)]
+
     def resume(self, Machine machine):
         """Go on with a stopped run."""
-        cdef Func* f
         cdef Signature sig
         cdef Py_ssize_t i
         cdef uint64_t* fp
         self.enter()
-        store = self.store
-        if store.nesting:
+        if self.nesting:
             raise RuntimeError("the store is running")
-        outer = (store.frames, store.slots)
-        store.nesting += 1
+        self.nesting += 1
         self.running = True
+        self.leftover = 0
         try:
             memcpy(self.stack, <char*>machine.stack, len(machine.stack))
             self.ctx = machine.ctx
-            self.root = machine.root
             self.ctx.fuel = 0
             self.size = 0
-            self.mark = store.fuel_used
+            self.mark = self.fuel_used
             self.in_host = False
+            self.root = machine.root
             self.run()
             sig = machine.root
             fp = self.stack
             return [value_of_slot(sig.results[i], fp[i]) for i in range(len(sig.results))]
         finally:
-            store.frames, store.slots = outer
-            store.nesting -= 1
+            self.frames = self.slots = 0
+            self.nesting -= 1
             self.running = False
             self.top = self.stack
 
@@ -831,7 +897,8 @@ cdef class State:
         cdef uint8_t* mem
         cdef Func* func
         cdef uint64_t* fp
-        cdef int32_t slot
+        cdef int64_t rest
+        cdef bint brief = True
         while True:
             if c.status == STATUS_FUEL:
                 self.sync()
@@ -876,16 +943,29 @@ cdef class State:
                 c.pc += 4
             elif c.status == STATUS_GROW_TABLE:
                 self.grow_table()
+            elif c.status == STATUS_NEXT:
+                pass
             elif c.status == STATUS_FOREIGN:
                 raise RuntimeError("a function of another store cannot be called")
             else:
                 raise RuntimeError(f"the handlers stopped with status {c.status}")
-            if c.status == STATUS_RETRY and c.fuel < c.owed:
-                continue
             self.refresh()
             mem = c.inst.mems[0].base if c.inst.mems != NULL else NULL
-            with nogil:
+            if brief and c.fuel > BURST:
+                # A short call is over before the lock would have been given back.
+                brief = False
+                rest = c.fuel - BURST
+                c.fuel = BURST
                 run_handlers(c, mem)
+                c.fuel += rest
+                if c.status == STATUS_FUEL and c.fuel >= c.owed:
+                    c.fuel -= c.owed
+                    c.status = STATUS_NEXT
+                elif c.status == STATUS_RETRY and c.fuel >= c.owed:
+                    c.status = STATUS_NEXT
+            else:
+                with nogil:
+                    run_handlers(c, mem)
 
     cdef int grow_table(self) except -1:
         cdef Ctx* c = &self.ctx
@@ -921,19 +1001,41 @@ cdef class State:
         cdef uint64_t left = link[2]
         cdef uint32_t i
         cdef object host = <object>func.obj
-        cdef list args
-        store = self.store
+        cdef HostHandle handle = <HostHandle>func.lowered
+        cdef object fn = handle.fn
+        cdef object value
         self.sync()
-        store.host_calls += 1
-        store.frames = self.max_frames - (left >> 32 & 0x7FFFFFFF)
-        store.slots = self.max_slots - (left & 0x7FFFFFFF)
+        self.host_calls += 1
+        self.frames = self.max_frames - (left >> 32 & 0x7FFFFFFF)
+        self.slots = self.max_slots - (left & 0x7FFFFFFF)
         self.top = link + 3
         self.in_host = True
-        args = [value_of_slot(sig.params[i], fp[i]) for i in range(func.params)]
         try:
-            results = host.code((<Instance>c.inst.owner).owner, args)
+            if fn is not None:
+                # The Python function itself, with what Python sees of the values.
+                if func.params == 1:
+                    value = fn(lifted(sig.params[0], fp[0]))
+                elif func.params == 0:
+                    value = fn()
+                elif func.params == 2:
+                    value = fn(lifted(sig.params[0], fp[0]), lifted(sig.params[1], fp[1]))
+                else:
+                    value = fn(*[lifted(sig.params[i], fp[i]) for i in range(func.params)])
+                if func.results == 0 and value is None:
+                    pass
+                elif func.results != 1 or not lowered_fast(sig.results[0], value, fp):
+                    results = handle.lower(value)
+                    for i in range(func.results):
+                        fp[i] = slot_of_value(self, sig.results[i], results[i])
+            else:
+                results = host.code(
+                    (<Instance>c.inst.owner).owner,
+                    [value_of_slot(sig.params[i], fp[i]) for i in range(func.params)],
+                )
+                for i in range(func.results):
+                    fp[i] = slot_of_value(self, sig.results[i], results[i])
         except RecursionError:
-            if store.nesting == 1:
+            if self.nesting == 1:
                 raise
             raise StackExhausted(self.backtrace()) from None
         except (Trap, LimitExceeded) as error:
@@ -943,10 +1045,82 @@ cdef class State:
                 error.machine = None
             raise
         self.in_host = False
-        for i in range(func.results):
-            fp[i] = slot_of_value(self, sig.results[i], results[i])
         self.same_slice()
         c.pc = <int32_t*>link[0]
         c.fp = fp - link[1]
         c.r = <uint64_t>fp
         return 0
+
+
+cdef object lifted(int code, uint64_t slot):
+    """A value as Python sees it (`wattest.api.values`); functions are not handled here."""
+    cdef double x
+    if code == c'i':
+        return <int32_t>slot
+    if code == c'l':
+        return <int64_t>slot
+    if code == c'd':
+        x = u2d(slot)
+        if x != x and slot != 0x7FF8000000000000:
+            return _F64Value(slot)
+        return x
+    return value_of_slot(code, slot)
+
+
+cdef bint lowered_fast(int code, object value, uint64_t* slot) except -1:
+    """Put a value of the expected Python type into a slot; False for any other."""
+    cdef long long number
+    cdef int overflow = 0
+    cdef double x
+    if code == c'i' or code == c'l':
+        if not PyLong_CheckExact(value):
+            return False
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow:
+            return False
+        if code == c'l':
+            slot[0] = <uint64_t>number
+            return True
+        if number < -2147483648 or number > 4294967295:
+            return False
+        slot[0] = <uint32_t>number
+        return True
+    if not PyFloat_CheckExact(value):
+        return False
+    x = PyFloat_AS_DOUBLE(value)
+    if code == c'd':
+        slot[0] = d2u(x) if x == x else <uint64_t>0x7FF8000000000000
+        return True
+    if code == c'f':
+        slot[0] = f2u(<float>x) if x == x else <uint32_t>0x7FC00000
+        return True
+    return False
+
+
+cdef class Caller:
+    """Calls a function of numbers directly with Python's own ints and floats."""
+    cdef Func* func
+    cdef Instance native
+    cdef Signature sig
+
+    def __call__(self, *args):
+        """The result as Python sees it, or NotImplemented for arguments of other types."""
+        cdef State state = self.native.state
+        cdef Func* f = self.func
+        cdef Signature sig = self.sig
+        cdef uint64_t* fp
+        cdef uint32_t i
+        cdef uint32_t count = f.params
+        if len(args) != count:
+            return NotImplemented
+        state.enter()
+        fp = state.top
+        for i in range(count):
+            if not lowered_fast(sig.params[i], args[i], fp + i):
+                return NotImplemented
+        state.call_slots(f)
+        if f.results == 1:
+            return lifted(sig.results[0], fp[0])
+        if f.results == 0:
+            return None
+        return tuple([lifted(sig.results[i], fp[i]) for i in range(f.results)])

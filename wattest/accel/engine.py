@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from wattest.accel.core import NativeModule, State
@@ -62,5 +63,30 @@ class AccelEngine:
 def state_of(store: Store) -> Any:
     """The accelerator's data about a store."""
     if store.engine_state is None:
-        store.engine_state = State(store)
+        state = State(store)
+        # From now on the counts are the native side's.
+        for name in _COUNTS:
+            del store.__dict__[name]
+        store.engine_state = state
+        store.__class__ = _native_store(type(store))
     return store.engine_state
+
+
+_COUNTS = ("fuel_used", "fuel_limit", "frames", "slots", "nesting", "host_calls")
+
+
+@cache
+def _native_store(kind: type[Store]) -> type[Store]:
+    """A class like a store's, whose counts are those of its `State`."""
+
+    def count(name: str) -> property:
+        def get(store: Store) -> Any:
+            return getattr(store.engine_state, name)
+
+        def put(store: Store, value: Any) -> None:
+            setattr(store.engine_state, name, value)
+
+        return property(get, put)
+
+    body = {name: count(name) for name in _COUNTS}
+    return type(kind.__name__, (kind,), {**body, "__module__": kind.__module__})

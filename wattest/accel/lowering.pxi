@@ -76,6 +76,39 @@ cdef struct Module_:
 
 cdef OpInfo OPS[512]
 
+# Fused cells: by first opcode's and second opcode's place among those that can be fused.
+cdef enum:
+    PLACES = 64
+cdef int8_t PLACE_FIRST[512]
+cdef int8_t PLACE_SECOND[512]
+cdef int16_t PAIRS[PLACES * PLACES * 6]
+cdef int16_t SELECTS[512 * 2]
+cdef int16_t BRANCHES[4096 * 8]
+
+def _fill_pairs():
+    cdef int i
+    for i in range(512):
+        PLACE_FIRST[i] = PLACE_SECOND[i] = -1
+    for i in range(PLACES * PLACES * 6):
+        PAIRS[i] = -1
+    for i in range(1024):
+        SELECTS[i] = -1
+    for i in range(4096 * 8):
+        BRANCHES[i] = -1
+    firsts = sorted({row[0] for row in PAIRTABLE})
+    seconds = sorted({row[2] for row in PAIRTABLE})
+    assert max(len(firsts), len(seconds)) <= PLACES
+    for first, combo_, second, mode, number in PAIRTABLE:
+        PLACE_FIRST[<int>first] = <int8_t>firsts.index(first)
+        PLACE_SECOND[<int>second] = <int8_t>seconds.index(second)
+        i = (firsts.index(first) * PLACES + seconds.index(second)) * 6 + combo_ * 3 + mode
+        PAIRS[i] = number
+    for key, kind, immediate, number in FUSEDTABLE:
+        if kind == 0:
+            SELECTS[<int>(2 * key + immediate)] = number
+        else:
+            BRANCHES[<int>(8 * key + 2 * (kind - 1) + immediate)] = number
+
 def _fill_ops():
     cdef int i
     for i in range(512):
@@ -87,6 +120,7 @@ def _fill_ops():
         OPS[i].other, OPS[i].inverse, OPS[i].width = row[9], row[10], row[11]
 
 _fill_ops()
+_fill_pairs()
 
 
 cdef inline uint64_t leb_u(const uint8_t** p) noexcept nogil:
@@ -142,6 +176,8 @@ cdef struct Low:
     int32_t* chains
     # The cell before
     int32_t last, last_id, last_dst, last_slot, last_class, last_op
+    # The cell before that one, where nothing can come in between
+    int32_t before, before_id, before_op
     # Control
     Label* labels
     int32_t nlabels, labels_room
@@ -189,6 +225,9 @@ cdef int32_t emit(Low* l, int32_t number, int32_t size) noexcept nogil:
     pos = <int32_t>l.length
     l.length += size
     (<handler_t*>(l.code + pos))[0] = HANDLERS[number]
+    l.before = l.last
+    l.before_id = l.last_id
+    l.before_op = l.last_op
     l.last = pos
     l.last_id = number
     l.last_dst = -1
@@ -200,6 +239,7 @@ cdef int32_t emit(Low* l, int32_t number, int32_t size) noexcept nogil:
 cdef void barrier(Low* l) noexcept nogil:
     """Control may come here from elsewhere: the cell before is not known."""
     l.last = -1
+    l.before = -1
     l.last_slot = -1
     l.last_class = 0
     l.last_op = -1
@@ -504,6 +544,45 @@ cdef inline int32_t combo(int32_t a, int32_t b) noexcept nogil:
         return 2 if b == 0 else 6
     return 3 if b == 0 else 5
 
+cdef int32_t fused(Low* l, int32_t op, int32_t mode) noexcept nogil:
+    """The cell that does what the cell before does and then `op` with the result, or -1.
+
+    `mode`: 0 for rs, 1 for sr, 2 for ri."""
+    cdef int32_t first = l.last_op
+    cdef int32_t which
+    if first < 0 or PLACE_FIRST[first] < 0 or PLACE_SECOND[op] < 0:
+        return -1
+    which = (l.last_id - OPS[first].family) >> 1
+    if OPS[first].shape == 3:
+        if which != 0:
+            return -1
+    elif which > 1:
+        return -1
+    elif which == 1 and OPS[first].wide:
+        if <int64_t>(<int64_t*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
+            return -1
+    return PAIRS[(PLACE_FIRST[first] * PLACES + PLACE_SECOND[op]) * 6 + which * 3 + mode]
+
+cdef int32_t emit_fused(Low* l, int32_t number, int32_t other) noexcept nogil:
+    """Put a fused cell in the place of the cell before."""
+    cdef int32_t a = l.code[l.last + 2]
+    cdef int32_t b = l.code[l.last + 3]
+    cdef int32_t before = l.before
+    cdef int32_t before_id = l.before_id
+    cdef int32_t before_op = l.before_op
+    cdef int32_t pos
+    if OPS[l.last_op].shape == 3:
+        b = l.code[l.last + 4]
+    l.length = <size_t>l.last
+    pos = emit(l, number, 6)
+    l.before = before
+    l.before_id = before_id
+    l.before_op = before_op
+    l.code[pos + 2] = a
+    l.code[pos + 3] = b
+    l.code[pos + 4] = other
+    return pos
+
 cdef void lower_binary(Low* l, int32_t op) noexcept nogil:
     cdef OpInfo* o = &OPS[op]
     cdef Entry* second = pop(l)
@@ -517,6 +596,7 @@ cdef void lower_binary(Low* l, int32_t op) noexcept nogil:
     cdef int32_t at_a = 0
     cdef int32_t at_b = 0
     cdef int32_t height
+    cdef int32_t number
     cdef uint64_t wide = 0
     if o.commutative and first.kind == IN_CONST and second.kind != IN_CONST:
         swap = first
@@ -528,6 +608,21 @@ cdef void lower_binary(Low* l, int32_t op) noexcept nogil:
     if first.kind == IN_CONST and second.kind == IN_CONST:
         at_a = entry_slot(l, first, height_a)
     elif in_register(l, first, height_a, o.operand):
+        if second.kind == IN_CONST and (
+            not o.wide or <int64_t><int32_t><uint32_t>second.value == <int64_t>second.value
+        ):
+            number = fused(l, op, 2)
+            at_b = <int32_t><uint32_t>second.value
+        elif second.kind == IN_CONST:
+            number = -1
+        else:
+            number = fused(l, op, 0)
+            if number >= 0:
+                at_b = entry_slot(l, second, height_b)
+        if number >= 0:
+            pos = emit_fused(l, number, at_b)
+            result(l, pos, 5, o.result, -1)
+            return
         a = 2
         to_register(l)
     elif first.kind == IN_CONST:
@@ -537,6 +632,12 @@ cdef void lower_binary(Low* l, int32_t op) noexcept nogil:
     else:
         at_a = entry_slot(l, first, height_a)
     if a != 2 and in_register(l, second, height_b, o.operand):
+        if a == 0:
+            number = fused(l, op, 0 if o.commutative else 1)
+            if number >= 0:
+                pos = emit_fused(l, number, at_a)
+                result(l, pos, 5, o.result, -1)
+                return
         b = 2
         to_register(l)
     elif second.kind == IN_CONST:
@@ -571,6 +672,7 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
     cdef int32_t pos
     cdef int32_t source = 0
     cdef int32_t mode = 0
+    cdef int32_t number
     read_memarg(l, &memory, &offset)
     e = pop(l)
     if memory:
@@ -583,6 +685,12 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
         result(l, pos, 3, 0, op)
         return
     if in_register(l, e, l.height, 1):
+        number = fused(l, op, 0)
+        if number >= 0:
+            pos = emit_fused(l, number, <int32_t><uint32_t>offset)
+            may_trap(l, pos)
+            result(l, pos, 5, o.result, -1)
+            return
         to_register(l)
         mode = 1
     elif e.kind == IN_CONST:
@@ -623,6 +731,14 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         may_trap(l, pos)
         return
     if in_register(l, address, l.height, 1):
+        if value.kind != IN_CONST:
+            which = fused(l, op, 0)
+            if which >= 0:
+                at_b = entry_slot(l, value, l.height + 1)
+                pos = emit_fused(l, which, <int32_t><uint32_t>offset)
+                l.code[pos + 5] = at_b
+                may_trap(l, pos)
+                return
         a = 2
         to_register(l)
     elif address.kind == IN_CONST:
@@ -738,6 +854,34 @@ cdef void read_blocktype(Low* l, int32_t* params, int32_t* results) noexcept nog
     params[0] = <int32_t>l.m.type_params[code]
     results[0] = <int32_t>l.m.type_results[code]
 
+cdef int32_t fused_branch(Low* l, int32_t family, int32_t which, int32_t shape, int32_t a) noexcept nogil:
+    """The branch that also does what the cell before the comparison does, or -1."""
+    cdef int32_t kind
+    cdef int32_t immediate = 0
+    if family >= 4096:
+        return -1
+    if l.before_op == 0x6A:
+        # An addition of an immediate to a slot, whose result the comparison looks at.
+        if l.before_id != OPS[0x6A].family + 2 or l.code[l.before + 4] != a or which > 1:
+            return -1
+        if shape == 1 and which != 0:
+            return -1
+        kind = 0
+        immediate = which
+    else:
+        kind = 1 if l.before_op == 0x28 else 2 if l.before_op == 0x2D else 3 if l.before_op == 0x2C else 0
+        if kind == 0 or l.before_id != OPS[l.before_op].family + 0:
+            return -1
+        # The load left its result in the register: its handler has been changed already.
+        if shape == 1:
+            if which != 1:
+                return -1
+        elif which == 5:
+            immediate = 1
+        elif which != 3:
+            return -1
+    return BRANCHES[8 * family + 2 * kind + immediate]
+
 cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nogil:
     """A cell that branches if the condition is (not) zero; returns the position of its edge.
 
@@ -752,6 +896,9 @@ cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nog
     cdef uint64_t wide
     cdef OpInfo* o
     cdef bint big
+    cdef int32_t number
+    cdef int32_t extra
+    cdef int32_t target
     if in_register(l, e, height, 1) and l.last_op >= 0 and OPS[l.last_op].yes >= 0:
         o = &OPS[l.last_op]
         family = o.yes if when else o.no
@@ -761,12 +908,31 @@ cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nog
         b = l.code[pos + 3]
         big = o.wide and o.shape == 2 and (which == 1 or which == 2 or which == 5 or which == 6)
         wide = (<uint64_t*>(l.code + pos + 6))[0] if big else 0
-        l.length = <size_t>pos
-        pos = emit(l, family + which, 10 if big else 8)
-        l.code[pos + 2] = a
-        l.code[pos + 3] = b
-        if big:
-            (<uint64_t*>(l.code + pos + 8))[0] = wide
+        number = -1
+        if l.before >= 0 and not big:
+            number = fused_branch(l, family, which, o.shape, a)
+        if number >= 0:
+            # An addition or a load that the comparison looks at goes into the branch.
+            source = l.before
+            a = l.code[source + 2]
+            extra = l.code[source + 3] if l.before_op == 0x6A else l.code[source + 4]
+            target = l.code[source + 4]
+            l.length = <size_t>source
+            pos = emit(l, number, 10 if l.before_op == 0x6A else 8)
+            if pos + 8 == <int32_t>l.length:
+                l.code[pos + 7] = extra
+            else:
+                l.code[pos + 7] = extra
+                l.code[pos + 8] = target
+            l.code[pos + 2] = a
+            l.code[pos + 3] = b
+        else:
+            l.length = <size_t>pos
+            pos = emit(l, family + which, 10 if big else 8)
+            l.code[pos + 2] = a
+            l.code[pos + 3] = b
+            if big:
+                (<uint64_t*>(l.code + pos + 8))[0] = wide
     else:
         family = H_BR_I32_NEZ if when else H_BR_I32_EQZ
         if in_register(l, e, height, 1):
@@ -1240,6 +1406,33 @@ cdef void lower_local_set(Low* l, uint32_t local, bint tee) noexcept nogil:
     if tee:
         push_local(l, local)
 
+cdef int32_t fused_select(Low* l) noexcept nogil:
+    """The cell that compares as the cell before and selects, or -1."""
+    cdef int32_t op = l.last_op
+    cdef int32_t which
+    if op < 0 or OPS[op].shape != 2:
+        return -1
+    which = (l.last_id - OPS[op].family) >> 1
+    if which > 1:
+        return -1
+    if which == 1 and OPS[op].wide:
+        if <int64_t>(<int64_t*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
+            return -1
+    return SELECTS[2 * op + which]
+
+cdef void lower_fused_select(Low* l, int32_t number, int32_t x, int32_t y) noexcept nogil:
+    cdef int32_t a = l.code[l.last + 2]
+    cdef int32_t b = l.code[l.last + 3]
+    cdef int32_t pos
+    l.length = <size_t>l.last
+    pos = emit(l, number, 8)
+    l.before = -1
+    l.code[pos + 2] = a
+    l.code[pos + 3] = b
+    l.code[pos + 4] = x
+    l.code[pos + 5] = y
+    result(l, pos, 6, 0, -1)
+
 cdef void lower_select(Low* l) noexcept nogil:
     cdef Entry* e = pop(l)
     cdef Entry third = e[0]
@@ -1256,6 +1449,10 @@ cdef void lower_select(Low* l) noexcept nogil:
     a = entry_slot(l, &first, l.height)
     b = entry_slot(l, &second, l.height + 1)
     if in_register(l, &third, l.height + 2, 1):
+        k = fused_select(l)
+        if k >= 0:
+            lower_fused_select(l, k, a, b)
+            return
         to_register(l)
         pos = emit(l, H_SELECT_R, 6)
     else:

@@ -61,7 +61,7 @@ class Func:
         Exception: whatever a host function raised, unchanged.
     """
 
-    __slots__ = ("__weakref__", "_inst", "_lift", "_lower")
+    __slots__ = ("__weakref__", "_fast", "_inst", "_lift", "_lower")
 
     def __init__(self, inst: FuncInst) -> None:
         if not isinstance(inst, (WasmFunc, _HostFuncInst)):
@@ -72,6 +72,10 @@ class Func:
         core = inst.functype
         self._lower = tuple(map(lowerer, core.params))
         self._lift = tuple(map(lifter, core.results))
+        # An engine's own way to call it, which knows only the plainest arguments.
+        self._fast: Callable[..., Any] | None = None
+        if isinstance(inst, WasmFunc) and inst.module.native is not None:
+            self._fast = inst.module.native.caller(inst.index)
 
     @property
     def type(self) -> FuncType:
@@ -92,6 +96,14 @@ class Func:
 
     def __call__(self, *args: Any) -> Any:
         """Run the function; see the class."""
+        if self._fast is not None:
+            try:
+                result = self._fast(*args)
+            except FuelExhausted as error:
+                self._stopped(error)
+                raise
+            if result is not NotImplemented:
+                return result
         inst = self._inst
         if len(args) != len(self._lower):
             raise TypeError(
@@ -113,7 +125,6 @@ class Func:
         return self._run(store, lambda: store.engine.invoke(store, inst, values))
 
     def _run(self, store: Store, go: Callable[[], Sequence[Any]]) -> Any:
-        nested = store.frames > 0
         try:
             results = go()
         except GuestException as error:
@@ -121,21 +132,27 @@ class Func:
                 describe_exception(error)
             raise
         except FuelExhausted as error:
-            machine = error.machine
-            if nested:
-                # The host function around this call loses its Python frames, so neither the
-                # run in it nor the one around it can go on.
-                error.machine = None
-            elif machine is not None:
-
-                def go_on(extra: int) -> Any:
-                    if store.fuel_limit is not None:
-                        store.fuel_limit += extra
-                    return self._run(store, machine.run)
-
-                error._go_on = go_on
+            self._stopped(error)
             raise
         return lift_all(self._lift, results)
+
+    def _stopped(self, error: FuelExhausted) -> None:
+        """Let a run that is out of fuel go on later, if it can."""
+        store = self.store
+        assert store is not None
+        machine = error.machine
+        if store.frames > 0:
+            # The host function around this call loses its Python frames, so neither the
+            # run in it nor the one around it can go on.
+            error.machine = None
+        elif machine is not None:
+
+            def go_on(extra: int) -> Any:
+                if store.fuel_limit is not None:
+                    store.fuel_limit += extra
+                return self._run(store, machine.run)
+
+            error._go_on = go_on
 
     def _signature(self) -> str:
         return self.type.signature(self.name)
@@ -244,7 +261,9 @@ class HostFunc:
         shown = name if name is not None else getattr(fn, "__name__", "host function")
         self._fn = fn
         self._with_caller = with_caller
-        self._inst = _HostFuncInst(deftype, _host_code(deftype, fn, with_caller, shown), shown)
+        code, lower = _host_code(deftype, fn, with_caller, shown)
+        plain = None if with_caller else fn
+        self._inst = _HostFuncInst(deftype, code, shown, plain, lower)
 
     @property
     def type(self) -> FuncType:
@@ -266,7 +285,8 @@ class HostFunc:
 
 def _host_code(
     deftype: DefType, fn: Callable[..., Any], with_caller: bool, name: str
-) -> Callable[[ModuleInst | None, list[Any]], list[Any]]:
+) -> tuple[Callable[[ModuleInst | None, list[Any]], list[Any]], Callable[[Any], list[Any]]]:
+    """A host function as the engines call it, and what turns its results into values."""
     core = deftype.comp
     assert isinstance(core, _CoreFuncType)
     lift = tuple(map(lifter, core.params))
@@ -296,4 +316,4 @@ def _host_code(
             return results_of(fn(Caller(caller), *lifted))
         return results_of(fn(*lifted))
 
-    return code
+    return code, results_of

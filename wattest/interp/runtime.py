@@ -132,11 +132,17 @@ class HostFunc:
             `wattest.interp.values`; returns a list of as many values as the type has results.
             ``caller`` is the `ModuleInst` that called, or None when the host did.
         name: for messages.
+        fn: a Python function that takes the parameters one by one as `wattest.api.values`
+            describes and returns what ``lower`` takes; or None. With it an engine may spare
+            itself ``code``, which comes to the same.
+        lower: turns what ``fn`` returns into a list of values.
     """
 
     type: DefType
     code: Callable[[ModuleInst | None, list[Any]], list[Any]]
     name: str = "host function"
+    fn: Callable[..., Any] | None = field(default=None, repr=False)
+    lower: Callable[[Any], list[Any]] | None = field(default=None, repr=False)
 
     @property
     def functype(self) -> FuncType:

@@ -8,10 +8,12 @@ In every pair the even member writes a slot and the odd one the register.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, SELECTS
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
-from wattest.interp.opcodes import OPCODES, Opcode
+from wattest.interp.opcodes import BY_NAME, OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64
 
 __all__ = ["generate"]
@@ -102,6 +104,7 @@ class Generator:
         self.lines: list[str] = [HEAD]
         self.names: list[str] = []
         self.ids: dict[str, int] = {}
+        self.pair_ids: dict[tuple[str, str, str, str], int] = {}
 
     def family(self, name: str) -> None:
         """The next handler begins a family of this name."""
@@ -248,6 +251,166 @@ class Generator:
         ]
         self.handler(f"{op.name}_mem", ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"], body)
 
+    # Fused cells
+
+    @staticmethod
+    def narrow(valtype: str, mode: str, place: int) -> str:
+        """An operand of a fused cell: immediates are 32 bits wide."""
+        if mode == "i":
+            return f"<uint64_t><int64_t>pc[{place}]" if valtype == "i64" else f"<uint32_t>pc[{place}]"
+        return slot(valtype, f"pc[{place}]")
+
+    def first(self, name: str, combo: str) -> tuple[list[str], list[str], str]:
+        """Locals, body and type of what comes first; its value is in ``p``."""
+        op = BY_NAME[name]
+        if name in FIRST_LOADS:
+            assert op.results is not None
+            t = named(op.results[0])
+            body = [
+                "e = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[3]",
+                f"if unlikely(e + {op.width} > c.memlen):",
+                "    TRAP(TRAP_MEMORY)",
+                f"p = {self.loaded(op, t)}",
+            ]
+            return ["uint64_t e", f"{CTYPES[t]} p"], body, t
+        t = name[:3]
+        text = SEMANTICS[name][1].replace("nand(", "(")
+        body = [f"a = {slot(t, 'pc[2]')}", f"b = {self.narrow(t, combo[1], 3)}", f"p = {text}"]
+        return [f"{CTYPES[t]} {x}" for x in "abp"], body, t
+
+    def pairs(self) -> None:
+        """All pairs; the number of each is in ``pair_ids`` by names and modes."""
+        for name in (*FIRST, *FIRST_LOADS):
+            for combo in FIRST.get(name, ("ss",)):
+                locals_, body, t = self.first(name, combo)
+                for second, modes in SECOND.items():
+                    if second[:3] != t:
+                        continue
+                    for mode in modes:
+                        self.pair(name, combo, locals_, body, second, mode)
+                if name == "i32.add":
+                    for op in OPCODES:
+                        if op.immediates == ("memarg",) and op.feature == "mvp" and op.results:
+                            self.add_load(combo, locals_, body, op)
+                        elif op.immediates == ("memarg",) and op.feature == "mvp":
+                            self.add_store(combo, locals_, body, op)
+        for name in SELECTS:
+            t = name[:3]
+            for combo in ("ss",) if t[0] == "f" else ("ss", "si"):
+                self.family(f"SELECT_{name}_{combo}")
+                test = "(a & b) != 0" if name == "i32.and" else SEMANTICS[name][1]
+                self.handler(
+                    f"select_{name}_{combo}",
+                    [f"{CTYPES[t]} a", f"{CTYPES[t]} b"],
+                    [
+                        f"a = {slot(t, 'pc[2]')}",
+                        f"b = {self.narrow(t, combo[1], 3)}",
+                        f"fp[pc[6]] = fp[pc[4]] if {test} else fp[pc[5]]",
+                        go(8),
+                    ],
+                )
+        for name in (*BRANCHES, "i32.eqz", "i32.nez"):
+            unary = name.endswith("z")
+            text = {"i32.eqz": "p == 0", "i32.nez": "p != 0"}.get(name) or SEMANTICS[name][
+                1
+            ].replace("a", "p").replace("b", "q")
+            for mode in ("s",) if unary else ("s", "i"):
+                locals_ = ["uint32_t p", "int32_t* e"]
+                get = []
+                if not unary:
+                    locals_.append("uint32_t q")
+                    get = [f"q = {self.narrow('i32', mode, 3)}"]
+                self.family(f"ADDBR_{name}_{mode}")
+                body = ["p = <uint32_t>fp[pc[2]] + <uint32_t>pc[7]", "fp[pc[8]] = p", *get]
+                self.branch(f"addbr_{name}_{mode}", locals_, body, text, 10)
+                for load in ("i32.load", "i32.load8_u", "i32.load8_s"):
+                    op = BY_NAME[load]
+                    self.family(f"LOADBR_{load}_{name}_{mode}")
+                    body = [
+                        "x = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[7]",
+                        f"if unlikely(x + {op.width} > c.memlen):",
+                        "    TRAP(TRAP_MEMORY)",
+                        f"p = {self.loaded(op, 'i32').replace('mem + e', 'mem + x')}",
+                        *get,
+                    ]
+                    self.branch(f"loadbr_{load}_{name}_{mode}", ["uint64_t x", *locals_], body, text, 8)
+
+    def branch(self, name: str, locals_: list[str], body: list[str], text: str, size: int) -> None:
+        body = [
+            *body,
+            f"if {text}:",
+            "    e = pc + 4",
+            "    pc = e + e[0]",
+            "    fuel -= e[1]",
+            "    if unlikely(fuel < 0):",
+            "        return stop(pc, fp, mem, c, fuel, e)",
+            "    return NEXT(pc, fp, mem, c, fuel, r, d, s)",
+            "fuel -= pc[6]",
+            "if unlikely(fuel < 0):",
+            f"    return stop(pc + {size}, fp, mem, c, fuel, pc + 5)",
+            go(size),
+        ]
+        self.handler(name, locals_, body)
+
+    def pair(
+        self, name: str, combo: str, locals_: list[str], body: list[str], second: str, mode: str
+    ) -> None:
+        t = second[:3]
+        self.pair_ids[name, combo, second, mode] = len(self.names)
+        text = SEMANTICS[second][1]
+        other = self.narrow(t, mode.replace("r", ""), 4)
+        for old, new in (("a", "p"), ("b", "q")) if mode[0] == "r" else (("a", "q"), ("b", "p")):
+            text = re.sub(rf"\b{old}\b", new, text)
+        for dest in "sr":
+            self.handler(
+                f"{name}_{combo}_{second}_{mode}_{dest}",
+                [*locals_, f"{CTYPES[t]} q"],
+                [*body, f"q = {other}", write(t, dest, 5, text), go(6)],
+            )
+
+    def add_load(self, combo: str, locals_: list[str], body: list[str], op: Opcode) -> None:
+        assert op.results is not None
+        t = named(op.results[0])
+        self.pair_ids["i32.add", combo, op.name, "rs"] = len(self.names)
+        for dest in "sr":
+            self.handler(
+                f"i32.add_{combo}_{op.name}_{dest}",
+                [*locals_, "uint64_t e"],
+                [
+                    *body,
+                    "e = <uint64_t>p + <uint32_t>pc[4]",
+                    f"if unlikely(e + {op.width} > c.memlen):",
+                    "    TRAP(TRAP_MEMORY)",
+                    write(t, dest, 5, self.loaded(op, t)),
+                    go(6),
+                ],
+            )
+
+    def add_store(self, combo: str, locals_: list[str], body: list[str], op: Opcode) -> None:
+        assert op.params is not None
+        t = named(op.params[1])
+        width = op.width * 8
+        value = {"i32": "v", "i64": "v", "f32": "f2u(v)", "f64": "d2u(v)"}[t]
+        put = (
+            f"(mem + e)[0] = <uint8_t>{value}"
+            if width == 8
+            else f"st{width}(mem + e, <uint{width}_t>{value})"
+        )
+        self.pair_ids["i32.add", combo, op.name, "rs"] = len(self.names)
+        self.handler(
+            f"i32.add_{combo}_{op.name}",
+            [*locals_, "uint64_t e", f"{CTYPES[t]} v"],
+            [
+                *body,
+                f"v = {slot(t, 'pc[5]')}",
+                "e = <uint64_t>p + <uint32_t>pc[4]",
+                f"if unlikely(e + {op.width} > c.memlen):",
+                "    TRAP(TRAP_MEMORY)",
+                put,
+                go(6),
+            ],
+        )
+
     def one(self, name: str, locals_: list[str], body: str) -> None:
         """A family of one; the body as text."""
         self.family(name.upper())
@@ -262,7 +425,6 @@ class Generator:
             self.one(name, locals_, body)
 
     def run(self) -> tuple[str, str]:
-        rows: list[tuple[int, ...]] = []
         for op in OPCODES:
             if op.name in SEMANTICS:
                 self.numeric(op)
@@ -295,7 +457,7 @@ class Generator:
         ids = ["# Generated from the instruction table. Not to be edited."]
         ids.append("cdef enum:")
         for family, number in self.ids.items():
-            if not family.startswith(("OP_", "MEM_", "BR_")) or family.upper() == family:
+            if "." not in family:
                 ids.append(f"    H_{family} = {number}")
         for t in ("i32", "i64"):
             for name in ("eqz", "nez"):
@@ -304,7 +466,39 @@ class Generator:
         ids.append("OPTABLE = (")
         ids += [f"    {row}," for row in rows]
         ids.append(")")
+        code = {row.name: self.code(row) for row in OPCODES}
+        code["i32.nez"] = -1
+        ids.append("# (first opcode, its modes, second opcode, its modes, number)")
+        ids.append("PAIRTABLE = (")
+        for (first, combo, second, mode), number in self.pair_ids.items():
+            ids.append(
+                f"    ({code[first]}, {int(combo == 'si')}, {code[second]}, "
+                f"{('rs', 'sr', 'ri').index(mode)}, {number}),"
+            )
+        ids.append(")")
+        ids.append("# (comparison's branch family, kind, second operand is immediate, number)")
+        ids.append("FUSEDTABLE = (")
+        for family, number in self.ids.items():
+            kind, _, rest = family.partition("_")
+            if kind == "SELECT" and "." in rest:
+                name, combo = rest.rsplit("_", 1)
+                ids.append(f"    ({code[name]}, 0, {int(combo == 'si')}, {number}),")
+            elif kind == "ADDBR":
+                name, mode = rest.rsplit("_", 1)
+                ids.append(f"    ({self.ids['BR_' + name]}, 1, {int(mode == 'i')}, {number}),")
+            elif kind == "LOADBR":
+                load, name = rest.split("_i32.")
+                name, mode = name.rsplit("_", 1)
+                which = ("i32.load", "i32.load8_u", "i32.load8_s").index(load)
+                ids.append(
+                    f"    ({self.ids['BR_i32.' + name]}, {2 + which}, {int(mode == 'i')}, {number}),"
+                )
+        ids.append(")")
         return "\n".join(self.lines) + "\n", "\n".join(ids) + "\n"
+
+    @staticmethod
+    def code(op: Opcode) -> int:
+        return op.code if op.prefix is None else op.prefix * 0x1000 + op.code
 
     def row(self, op: Opcode) -> tuple[int, ...]:
         """(opcode, shape, family, class of operands, class of result, commutative, wide
