@@ -14,7 +14,15 @@ from wattest.interp import types as T
 from wattest.interp.decode import decode_body
 from wattest.interp.decode.reader import Reader
 from wattest.interp.features import DESCRIPTIONS, SUPPORTED
-from wattest.interp.module import CustomSection, Expr, ImportDesc, Instr, Module, TypeUse
+from wattest.interp.module import (
+    CustomSection,
+    Expr,
+    ImportDesc,
+    Instr,
+    Module,
+    RefFuncs,
+    TypeUse,
+)
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.types import (
     ArrayType,
@@ -318,7 +326,7 @@ class _FeatureScan:
             self.add("reference_types", elem.table not in (None, 0))
             self.constant(elem.start)
             plain = elem.type == RefType(False, T.FUNC)
-            for expr in elem.init:
+            for expr in () if plain and isinstance(elem.init, RefFuncs) else elem.init:
                 if not plain or len(expr) != 2 or expr[0].op.name != "ref.func":
                     self.constant(expr)
         for data in module.datas:
