@@ -444,6 +444,7 @@ class Generator:
             self.compare_and_branch(f"{t}.and", "(a & b) != 0", t, False)
             self.compare_and_branch(f"{t}.and_not", "(a & b) == 0", t, False)
         self.special()
+        self.pairs()
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append("cdef handler_t HANDLERS[%d]" % len(self.names))
         for number, name in enumerate(self.names):
