@@ -25,7 +25,7 @@ from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["HOST_FUNCTIONS", "Difference", "Figures", "compare"]
 
-FUEL = 3000
+FUEL = 2000
 """Units that a call may use."""
 EXTRA = 400
 """Units that a call which used them up gets once more."""

@@ -92,7 +92,7 @@ def generate_busy(seed: int, features: frozenset[str], imports: Path) -> bytes:
             "available-imports": imports,
             "disallow-traps": seed % 8 != 0,
             "max-imports": 4,
-            "max-instructions": 400,
+            "max-instructions": 600 if seed % 5 == 0 else 120,
             "min-data-segments": 1,
             "min-element-segments": 1,
             "min-funcs": 6,
