@@ -11,7 +11,7 @@ import wasmtime
 import wattest
 from spec_tests.differential.generate import Probe
 
-__all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun"]
+__all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun", "kind_of"]
 
 THROWN = "thrown Wasm exception"
 MASK64 = (1 << 64) - 1
@@ -50,7 +50,7 @@ _KINDS = {
 }
 
 
-def _kind(message: str) -> str:
+def kind_of(message: str) -> str:
     """The kind of a trap, without the details that only wattest gives."""
     if message == "undefined element":
         # wasmtime has one kind for every index that is out of a table's bounds.
@@ -88,7 +88,7 @@ class WattestRun:
         try:
             return run()
         except wattest.Trap as trap:
-            raise Stopped(_kind(trap.message)) from trap
+            raise Stopped(kind_of(trap.message)) from trap
         except wattest.GuestException as error:
             raise Stopped(THROWN) from error
 
@@ -119,12 +119,23 @@ class WasmtimeRun:
 
     Args:
         modules: the module and its probe, as `compiled` makes them.
+        host: gives the type and the code of a host function of that name.
     """
 
-    def __init__(self, modules: tuple[wasmtime.Module, wasmtime.Module], probe: Probe) -> None:
+    def __init__(
+        self,
+        modules: tuple[wasmtime.Module, wasmtime.Module],
+        probe: Probe,
+        host: Callable[[str], tuple[wasmtime.FuncType, Callable[..., Any]]] | None = None,
+    ) -> None:
         module, tester = modules
         self.store = wasmtime.Store(_engine())
-        self.instance = self._stopping(lambda: wasmtime.Instance(self.store, module, []))
+        given = [
+            wasmtime.Func(self.store, *host(item.name or ""))
+            for item in module.imports
+            if host is not None
+        ]
+        self.instance = self._stopping(lambda: wasmtime.Instance(self.store, module, given))
         exports = self.instance.exports(self.store)
         wanted = [exports[name] for name in probe.exports]
         self.probe = wasmtime.Instance(self.store, tester, wanted).exports(self.store)

@@ -976,13 +976,14 @@ cdef class State:
         table = (<Instance>c.inst.owner).owner.tables[c.pc[3]]
         elems = table.elem
         size = elems.rec.size
-        if size + count > table.limit:
+        if not table.can_grow(count):
             fp[0] = 0xFFFFFFFF
             c.pc += 4
             return 0
         cost = <int64_t>((count + 7) >> 3)
         if c.fuel < cost:
             c.status = STATUS_RETRY
+            c.owed = cost
             self.sync()
             self.next_slice(cost)
         c.fuel -= cost
