@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+LAUNCHER = Path(__file__).parent / "launch.py"
 TIMEOUT = 300.0
 
 # wasm3 puts a native frame on the stack for each of the guest's.
@@ -56,30 +56,26 @@ def command(arguments: Sequence[str], *, timeout: float = TIMEOUT) -> Finished:
     Raises:
         ChildError: it ended with another status than 0, or was killed after `timeout` seconds.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        tempfile.NamedTemporaryFile() as report,
+    ):
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), report.name, str(timeout)]
         environment = os.environ | {"PYTHONHASHSEED": "0"}
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT, env=environment
+        subprocess.run(
+            [*launcher, *arguments], stdout=out, stderr=err, cwd=ROOT, env=environment, check=True
         )
-        alarm = threading.Timer(timeout, process.kill)
-        alarm.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        finally:
-            alarm.cancel()
-        wall = time.perf_counter() - begin
-        process.returncode = code = os.waitstatus_to_exitcode(status)
+        took = json.loads(report.read())
         out.seek(0)
         err.seek(0)
+        code, wall = took["code"], took["wall"]
         if code != 0:
             last = err.read().decode(errors="replace").strip().rpartition("\n")[2]
             ended = f"killed by signal {-code}" if code < 0 else f"status {code}"
             late = f" after {timeout:.0f} s" if wall >= timeout else ""
             raise ChildError(f"{ended}{late}: {last[:200]}" if last else f"{ended}{late}")
-        # Kilobytes, but bytes on macOS.
-        unit = 1 if sys.platform == "darwin" else 1024
-        return Finished(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, out.read())
+        return Finished(wall, took["cpu"], took["peak"], out.read())
 
 
 def call(task: str, argument: object, *, timeout: float = TIMEOUT) -> tuple[Any, Finished]:

@@ -193,9 +193,10 @@ def _on_wattest(program: Program, path: Path, engine: str) -> dict[str, Any]:
     from wattest.api.engines import get_engine
     from wattest.wasi import MemoryTree, Mount, Wasi, WasiConfig
 
+    chosen = get_engine(engine)  # imported, like wasmtime, before the clock starts
     begin = time.process_time(), time.perf_counter()
     module = wattest.Module.from_file(path)
-    module._validate(get_engine(engine))
+    module._validate(chosen)
     loaded = time.process_time(), time.perf_counter()
     stdout = io.BytesIO()
     outputs = MemoryTree({})
