@@ -209,3 +209,19 @@ def test_the_command_is_installed_as_a_script() -> None:
     from wattest.cli import main
 
     assert found.load() is main
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("args", [["inspect"], ["disassemble"], ["run", "--receipt", "-"]])
+def test_a_full_disk_behind_wattests_own_output(
+    programs: Path, here: Path, args: list[str]
+) -> None:
+    command = [*args, programs / "exit.wasm"]
+    with (
+        open("/dev/full", "wb") as full,
+        start(command, stdout=full.fileno(), stderr=subprocess.PIPE) as running,
+    ):
+        _, stderr = running.communicate(timeout=20)
+    assert running.returncode == 73
+    assert b"cannot write to standard output: No space left on device" in stderr
+    assert b"bug" not in stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -478,3 +479,26 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         else:
             with pytest.raises(wattest.OutputError, match="full: No space left on device"):
                 capture.write(b"x" * length)
+
+
+@pytest.mark.parametrize("place", ["/", "/file/below"])
+def test_places_that_exclude_each_other(programs: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    inputs = {"/file": tmp_path / "file", place: tmp_path / "file"}
+    with pytest.raises(wattest.JobError, match="mount"):
+        wattest.run(programs / "args.wasm", inputs=inputs)
+
+
+def test_a_disk_that_fills_up_is_declared(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another host would have gone on, so the claim is not one that it could repeat."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    result = wattest.run(programs / "copy.wasm", inputs={"/inputs": big_input(tmp_path / "in")})
+    claim = result.receipt.claim
+    assert claim["reproducible"] is False
+    assert claim["external"]["values"]["count"] >= 1

@@ -11,7 +11,7 @@ import pytest
 
 from wattest.audit.records import Content, Entry
 from wattest.errors import InputError
-from wattest.jobs import trees
+from wattest.jobs import job, trees
 from wattest.jobs.trees import remove_tree, scan_input, scan_output
 
 
@@ -212,3 +212,13 @@ def test_names_in_messages_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         scan_input(tmp_path / "in", "/in")
     assert str(caught.value).isprintable()
+
+
+def test_names_are_the_same_in_every_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in one where Python takes names for ISO 8859-1."""
+    monkeypatch.setattr(os, "fsencode", lambda name: name.encode("latin-1"))
+    assert trees._is_utf8("Ã©")
+    assert not trees._is_utf8("é")
+    assert trees._readable("Ã©/é") == "é/\\xe9"
+    assert job.guest_text("Ã©") == "é"
+    assert job.default_place(Path("in/Ã©")) == "/inputs/é"

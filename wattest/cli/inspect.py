@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wattest.audit import readable_json
-from wattest.cli.messages import printable, put
+from wattest.cli.messages import printable, put, writing
 from wattest.interp.features import DESCRIPTIONS
 from wattest.jobs.modules import inspect_module
 
@@ -40,7 +40,8 @@ def inspect(program: Path, as_json: bool) -> None:
     if as_json:
         put(readable_json(found), newline=False)
     else:
-        _show(program, found)
+        with writing():
+            _show(program, found)
 
 
 def _show(program: Path, found: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -37,6 +38,7 @@ __all__ = [
     "say",
     "stderr_is_terminal",
     "trap_message",
+    "writing",
 ]
 
 USAGE = 2
@@ -62,9 +64,23 @@ def put(text: str, *, newline: bool = True) -> None:
 
     Raises:
         BrokenPipeError: nobody reads it.
+        OutputError: it cannot be written: the disk is full.
     """
     if sys.stdout is not None:
-        click.echo(text, nl=newline)
+        with writing():
+            click.echo(text, nl=newline)
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """While stdout is written: what `put` raises."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"cannot write to standard output: {reason}") from error
 
 
 def printable(text: str) -> str:

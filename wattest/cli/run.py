@@ -27,6 +27,7 @@ from wattest.engine import Limits
 from wattest.errors import InputError, LimitExceeded, OutputError, Trap, one_line
 from wattest.jobs import Interrupted, Job, RunResult, run_job
 from wattest.jobs.job import (
+    guest_text,
     parse_directory,
     parse_env,
     parse_input,
@@ -192,8 +193,8 @@ def run(
     """
     job = Job(
         program=program,
-        args=args[1:] if args[:1] == ("--",) else args,
-        env=parse_env(env),
+        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
+        env=parse_env(map(guest_text, env)),
         stdin=_read_stdin(stdin),
         inputs=tuple(map(parse_input, inputs)),
         outputs=tuple(map(parse_output, outputs)),

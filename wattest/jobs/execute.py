@@ -29,6 +29,7 @@ from wattest.errors import (
     FuelExhausted,
     GuestException,
     InputError,
+    JobError,
     LimitExceeded,
     OutputError,
     Trap,
@@ -243,7 +244,7 @@ class _Run:
         job = self.job
         real = job.clock == "real"
         config = WasiConfig(
-            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            args=[job.program_name, *(() if job.invoke is not None else job.args)],
             env=tuple(job.env.items()),
             stdin=job.stdin,
             stdout=streams[0].write,
@@ -260,6 +261,8 @@ class _Run:
             return Wasi(config, self.trace)
         except OSError as error:
             raise InputError(f"{error.filename}: {error.strerror}") from error
+        except ValueError as error:  # mounts that exclude each other
+            raise JobError(str(error)) from error
 
     def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
         """Link and run; everything that can end a guest ends here."""
@@ -318,7 +321,7 @@ class _Run:
             program=_program(program),
             modules=[_program(module, linked.name) for linked, module in zip(job.modules, modules)],
             invocation=Invocation(start.function, start.shown),
-            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            args=[job.program_name, *(() if job.invoke is not None else job.args)],
             env=job.env,
             stdin=content_of_bytes(job.stdin),
             inputs=sorted(

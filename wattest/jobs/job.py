@@ -20,6 +20,7 @@ __all__ = [
     "LiveDirectory",
     "Output",
     "check_guest_path",
+    "guest_text",
     "parse_directory",
     "parse_env",
     "parse_input",
@@ -137,7 +138,7 @@ class Job:
             raise JobError("--entry-point and --invoke exclude each other")
         if self.clock not in ("virtual", "real"):
             raise JobError(f'the clock is "virtual" or "real", not {self.clock!r}')
-        _check_text(self.program.name, "the program's name")
+        _check_text(self.program_name, "the program's name")
         for arg in self.args:
             _check_text(arg, "the argument")
         for name, value in self.env.items():
@@ -151,6 +152,11 @@ class Job:
         self._add_default_output()
         self._check_places()
         object.__setattr__(self, "env", dict(sorted(self.env.items())))
+
+    @property
+    def program_name(self) -> str:
+        """The program's file name, which is the guest's argv[0]."""
+        return guest_text(self.program.name)
 
     def _check_limits(self) -> None:
         for item in fields(self.limits):
@@ -191,6 +197,12 @@ class Job:
 
 def _normal(guest_path: str) -> str:
     return "/" + "/".join(part for part in guest_path.split("/") if part not in ("", "."))
+
+
+def guest_text(text: str) -> str:
+    """A text from the command line or a host path as the guest gets it: the same bytes, which
+    are UTF-8 for the guest whatever the host's locale takes them for."""
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _check_text(text: str, what: str) -> None:
@@ -264,7 +276,7 @@ def default_place(source: Path) -> str:
     name = source.name if source.name not in ("", "..") else Path(os.path.abspath(source)).name
     if not name:
         raise JobError(f"{str(source)!r} has no name of its own: say SRC:/where/it/goes")
-    return check_guest_path(f"{INPUTS}/{name}")
+    return check_guest_path(f"{INPUTS}/{guest_text(name)}")
 
 
 def parse_output(text: str) -> Output:

@@ -235,7 +235,7 @@ class Outputs(Mapping[str, bytes]):
 
     def path(self, name: str) -> Path:
         """Where a file is on the host; raises KeyError when the run made none of that name."""
-        return self._folder.path / self._files[name].path
+        return self._folder.path / os.fsdecode(self._files[name].path.encode())
 
     def __getitem__(self, name: str) -> bytes:
         return self.path(name).read_bytes()

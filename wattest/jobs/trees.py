@@ -100,17 +100,18 @@ def _read_file(name: str, directory: int | None, flags: int) -> tuple[Content, F
         os.close(descriptor)
 
 
-def _is_utf8(text: str) -> bool:
+def _is_utf8(name: str) -> bool:
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
         return False
     return True
 
 
-def _readable(target: str) -> str:
-    """A link's target as text: bytes that are not UTF-8 as ``\\xNN``."""
-    return target.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _readable(name: str) -> str:
+    """A host's name as the guest sees it, which is UTF-8 whatever the locale says; other bytes
+    as ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class _Item:
@@ -215,7 +216,7 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
                 now = f"{source}/{item.path}"
                 if not _is_utf8(item.name):
                     raise InputError(f"{one_line(_readable(now))}: the name is not UTF-8")
-                place = f"{guest_path.rstrip('/')}/{item.path}"
+                place = f"{guest_path.rstrip('/')}/{_readable(item.path)}"
                 if stat.S_ISREG(item.status.st_mode):
                     add_file(place, item.status, item.name, item.directory)
                 else:

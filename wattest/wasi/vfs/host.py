@@ -51,8 +51,12 @@ def wasi_error(error: OSError) -> WasiError:
     return WasiError(_ERRNOS.get(error.errno or 0, Errno.IO))
 
 
-def _fail(error: OSError) -> NoReturn:
-    raise wasi_error(error) from error
+_SHORTAGES = frozenset(
+    number
+    for name in ("EDQUOT", "EFBIG", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC")
+    if (number := getattr(host_errno, name, None)) is not None
+)
+"""What a host answers for want of something, so that another host would have gone on."""
 
 
 _FILE_TYPES = {
@@ -88,6 +92,17 @@ class HostFileSystem(FileSystem):
 
     def _key(self, path: bytes, status: os.stat_result) -> bytes | tuple[int, int]:
         return path if self.read_only else (status.st_dev, status.st_ino)
+
+    def fail(self, error: OSError) -> NoReturn:
+        """Raise the guest's error for a host's."""
+        self.note(error)
+        raise wasi_error(error) from error
+
+    def note(self, error: OSError) -> None:
+        """Record an error that only this host gives: the guest sees it, in a result or by a
+        short count."""
+        if error.errno in _SHORTAGES and self.context.record is not None:
+            self.context.record("host error", int(wasi_error(error).errno))
 
     def inode(self, path: bytes, status: os.stat_result) -> Inode:
         """The inode of the file at ``path`` below the mount."""
@@ -156,7 +171,7 @@ class HostFileSystem(FileSystem):
             else:
                 os.utime(target, ns=times, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError as error:
-            _fail(error)
+            self.fail(error)
         except (OSError, OverflowError, NotImplementedError):
             # Times that the host can't hold, or not on a link: the guest sees its own anyway.
             pass
@@ -184,13 +199,13 @@ class HostFile(File):
         try:
             return self.fs.stat(self._inode, os.fstat(self._descriptor))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def size(self) -> int:
         try:
             return os.fstat(self._descriptor).st_size
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def pread(self, offset: int, length: int) -> bytes:
         pieces = []
@@ -204,7 +219,8 @@ class HostFile(File):
                 length -= len(piece)
         except OSError as error:
             if not pieces:
-                _fail(error)
+                self.fs.fail(error)
+            self.fs.note(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def pwrite(self, offset: int, data: bytes) -> int:
@@ -215,7 +231,8 @@ class HostFile(File):
                 written += os.pwrite(self._descriptor, view[written:], offset + written)
         except OSError as error:
             if not written:
-                _fail(error)
+                self.fs.fail(error)
+            self.fs.note(error)
         if written:
             self._inode.modified(self.fs.context.now())
         return written
@@ -224,7 +241,7 @@ class HostFile(File):
         try:
             os.ftruncate(self._descriptor, size)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         self._inode.modified(self.fs.context.now())
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
@@ -236,7 +253,7 @@ class HostFile(File):
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -263,7 +280,7 @@ class HostSingleFile:
         try:
             return self.fs.stat(self._inode, os.fstat(self._descriptor))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
         """Set those that are not None; raises EROFS."""
@@ -274,7 +291,7 @@ class HostSingleFile:
         try:
             file = HostFile(self.fs, os.dup(self._descriptor), self._inode)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         if truncate:
             file.resize(0)
         return file
@@ -300,7 +317,7 @@ class HostDirectory(Directory):
             self._inode = fs.inode(self._path(), os.fstat(descriptor))
         except OSError as error:
             os.close(descriptor)
-            _fail(error)
+            self.fs.fail(error)
         # Afterwards only the run's own moves count: this handle's way here may be an old one.
         if parent is not None and not self._inode.placed:
             self._inode.place(parent._inode, name)
@@ -340,7 +357,7 @@ class HostDirectory(Directory):
         try:
             return self._open()
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def _lstat(self, name: bytes) -> os.stat_result | None:
         try:
@@ -348,7 +365,7 @@ class HostDirectory(Directory):
         except FileNotFoundError:
             return None
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def _find(self, name: bytes) -> os.stat_result:
         status = self._lstat(name)
@@ -378,7 +395,7 @@ class HostDirectory(Directory):
         try:
             return self.fs.stat(self._inode, os.fstat(self._open()))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def parent_number(self) -> int:
         return self._inode.above.number
@@ -387,7 +404,7 @@ class HostDirectory(Directory):
         try:
             found = [os.fsencode(name) for name in os.listdir(self._open())]
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         return sorted(name for name in found if _is_utf8(name))
 
     def kind(self, name: bytes) -> int | None:
@@ -405,7 +422,7 @@ class HostDirectory(Directory):
             # Linux says ENOTDIR for a link too, BSD says EMLINK: look what it was.
             if self.kind(name) == FileType.SYMBOLIC_LINK:
                 raise WasiError(Errno.LOOP) from error
-            _fail(error)
+            self.fs.fail(error)
         return HostDirectory(self.fs, self, name, descriptor)
 
     def open_file(
@@ -445,7 +462,7 @@ class HostDirectory(Directory):
                     host_errno.EISDIR,
                 ):
                     continue  # swapped since we looked
-                _fail(error)
+                self.fs.fail(error)
             return self._opened(name, descriptor, truncate)
         raise WasiError(Errno.BUSY)
 
@@ -461,7 +478,7 @@ class HostDirectory(Directory):
             return None
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         inode = self.fs.created(self._path(name), os.fstat(descriptor))
         self._touch()
         return HostFile(self.fs, descriptor, inode)
@@ -477,7 +494,7 @@ class HostDirectory(Directory):
                 file.resize(0)
         except OSError as error:
             os.close(descriptor)
-            _fail(error)
+            self.fs.fail(error)
         except WasiError:
             os.close(descriptor)
             raise
@@ -489,7 +506,7 @@ class HostDirectory(Directory):
         try:
             return os.readlink(name, dir_fd=self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def set_times_at(self, name: bytes, atim: int | None, mtim: int | None) -> None:
         inode = self.fs.inode(self._path(name), self._find(name))
@@ -505,7 +522,7 @@ class HostDirectory(Directory):
             os.mkdir(name, 0o777, dir_fd=self._open())
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         except WasiError:
             self.fs.context.drop_entry()
             raise
@@ -517,7 +534,7 @@ class HostDirectory(Directory):
             os.symlink(target, name, dir_fd=self._open())
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         self._finish_entry(name)
 
     def remove_file(self, name: bytes) -> None:
@@ -528,7 +545,7 @@ class HostDirectory(Directory):
         try:
             os.unlink(name, dir_fd=self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         self.fs.unlinked(self._path(name), status)
         self._touch()
 
@@ -547,7 +564,7 @@ class HostDirectory(Directory):
     def _fail_occupied(self, error: OSError) -> NoReturn:
         if error.errno in (host_errno.EEXIST, host_errno.ENOTEMPTY):  # POSIX allows both
             raise WasiError(Errno.NOTEMPTY) from error
-        _fail(error)
+        self.fs.fail(error)
 
     def link(self, name: bytes, target: Directory, new_name: bytes) -> None:
         assert isinstance(target, HostDirectory)
@@ -569,7 +586,7 @@ class HostDirectory(Directory):
             )
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         inode.nlink += 1
         inode.changed(self.fs.context.now())
         target._touch()
@@ -634,13 +651,13 @@ class HostDirectory(Directory):
         try:
             os.fsync(self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def duplicate(self) -> Directory:
         try:
             return HostDirectory(self.fs, self._parent, self._name, os.dup(self._open()))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def suspend(self) -> None:
         if self._parent is not None:

@@ -83,7 +83,8 @@ class Context:
         now: realtime in nanoseconds, as the guest sees it.
         start: the time that files show which the run has not changed, in nanoseconds.
         real_times: show host files' own times instead.
-        record: is told of every real time that the guest sees (see `Recorder.on_external`).
+        record: is told of every real time that the guest sees, and of errors for want of
+            something that only this host lacks (see `Recorder.on_external`).
     """
 
     def __init__(
