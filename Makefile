@@ -21,30 +21,37 @@ JOBS ?= auto
 
 all: demo
 
+# What the accelerator is made from; the rest of wattest is used where it lies.
+ACCEL := $(wildcard wattest/accel/generator/*.py wattest/accel/*.h wattest/accel/*.pxd) \
+  wattest/interp/opcodes.py \
+  $(filter-out wattest/accel/_handlers.pyx wattest/accel/ids.pxi, \
+    $(wildcard wattest/accel/*.pyx wattest/accel/*.pxi))
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 # Each stamp names the set of packages that is installed in the virtual environment.
-$(VENV)/base.stamp: pyproject.toml setup.py
+$(VENV)/base.stamp: pyproject.toml setup.py $(ACCEL)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "wattest needs Python 3.10 or later; try: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
 	  { rm -rf $(VENV); echo "python3 cannot make a virtual environment;" \
 	    "on Debian: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(PIP) --editable '.[demo]'
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/base.stamp
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,programs]'
+	@$(BIN)/python mk/extras.py test programs | xargs $(PIP)
 	@touch $@
 
 $(VENV)/lint.stamp: $(VENV)/base.stamp
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint,test]'
+	@$(BIN)/python mk/extras.py lint test | xargs $(PIP)
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,programs,bench]'
+	@$(BIN)/python mk/extras.py bench | xargs $(PIP)
 	@touch $@
 
 demo: $(VENV)/base.stamp
-	@sh examples/demo.sh $(BIN)/wattest
+	@sh examples/demo.sh $(BIN)/wattest $(BIN)/python
 
 test: $(VENV)/test.stamp
 	@rm -f .coverage .coverage.*

@@ -1,98 +1,133 @@
-"""Run the kernels on every engine, keep the raw numbers, write the table.
+"""Measure, keep the raw numbers, write the page and the plot.
 
-    python -m benchmarks [--kernels fib,sieve] [--page docs/benchmarks.md] [--raw FILE]
+    python -m benchmarks [--only kernels,boundary] [--kernels fib,sieve]
+        [--engines "wattest accel,wasm3"] [--raw FILE] [--page FILE]
 
-With --kernels, only these run, and nothing is written unless --page or --raw says where.
+Without options everything is measured and docs/benchmarks.md, docs/benchmarks.svg and a file below
+benchmarks/results/ are written. With any, nothing is written unless --page or --raw says where.
+--from FILE measures nothing and writes the page from raw numbers.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from benchmarks.kernel_table import KERNELS
-from benchmarks.programs import measure_all
+from benchmarks import boundary, kernels_side_by_side, loading, programs
+from benchmarks.engines import Engine, available
+from benchmarks.kernel_table import KERNELS, Kernel
+from benchmarks.machine import describe
+from benchmarks.plot import draw
 from benchmarks.report import markdown
 
 ROOT = Path(__file__).parent.parent
+PARTS = ("kernels", "boundary", "loading", "cold", "programs")
 
 
-MACHINE = ("machine", "python_compiler", "python_implementation", "python_version", "system")
-PROCESSOR = ("arch", "bits", "brand_raw", "count", "hz_advertised_friendly", "vendor_id_raw")
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def run(kernels: list[str], output: Path) -> int:
-    """pytest's exit status; the timings as JSON in `output`."""
-    selection = ["-k", " or ".join(f"{name}-" for name in kernels)] if kernels else []
-    return int(
-        pytest.main(
-            [
-                str(ROOT / "benchmarks" / "bench_kernels.py"),
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--benchmark-columns=min,median,rounds",
-                "--benchmark-sort=min",
-                f"--benchmark-json={output}",
-                *selection,
-            ]
-        )
-    )
-
-
-def tidy(results: dict[str, Any]) -> dict[str, Any]:
-    """Without what names the machine or the checkout, and what nobody reads."""
-    machine = results["machine_info"]
-    machine = {key: machine[key] for key in MACHINE if key in machine} | {
-        "cpu": {key: machine["cpu"][key] for key in PROCESSOR if key in machine["cpu"]}
+def measure(parts: list[str], kernels: list[Kernel], engines: list[Engine]) -> dict[str, Any]:
+    """The raw results of these parts; `kernels` and `engines` choose for the kernels only."""
+    results: dict[str, Any] = {
+        "version": 2,
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": describe(),
+        "engines": {engine.name: engine.version for engine in available()},
     }
-    results["machine_info"] = machine
-    results.pop("commit_info", None)
-    for entry in results["benchmarks"]:
-        entry.pop("fullname", None)
-        entry.pop("options", None)
-        entry.pop("param", None)
-        # The adapters' objects; kernel and engine are in extra_info.
-        entry.pop("params", None)
+    steps: dict[str, Callable[[], Any]] = {
+        "kernels": lambda: kernels_side_by_side.measure_all(kernels, engines, say),
+        "boundary": boundary.measure,
+        "loading": lambda: loading.measure_loading(say),
+        "cold": lambda: loading.measure_cold(say),
+        "programs": lambda: programs.measure_all(say),
+    }
+    for part in parts:
+        say(f"-- {part}")
+        results[part] = steps[part]()
     return results
+
+
+def broken(results: dict[str, Any]) -> list[str]:
+    """What one of wattest's own engines could not run; a peer may fail."""
+    found = [
+        f"{engine}, {row['kernel']}: {reason}"
+        for row in results.get("kernels", [])
+        for engine, reason in row["failures"].items()
+    ]
+    found += [
+        f"{engine}, calls: {reason}"
+        for engine, reason in results.get("boundary", {"failures": {}})["failures"].items()
+    ]
+    found += [
+        f"{row['loader']}, {row['module']}: {row['failure']}"
+        for row in results.get("loading", [])
+        if "failure" in row
+    ]
+    found += [
+        f"{row['engine']}, {row['program']}: {row['failure']}"
+        for row in results.get("cold", [])
+        if "failure" in row
+    ]
+    found += [
+        f"{engine}, {row['name']}: {run['failure']}"
+        for row in results.get("programs", [])
+        for engine, run in row["runs"].items()
+        if "failure" in run
+    ]
+    return [text for text in found if text.startswith("wattest")]
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default="", help=f"parts, of {', '.join(PARTS)}")
     parser.add_argument("--kernels", default="", help="names, separated by commas")
+    parser.add_argument("--engines", default="", help="for the kernels, separated by commas")
     parser.add_argument("--page", type=Path, help="the page to write (docs/benchmarks.md)")
     parser.add_argument("--raw", type=Path, help="the JSON to write (below benchmarks/results)")
+    parser.add_argument("--from", dest="source", type=Path, help="raw numbers to write a page from")
     options = parser.parse_args(arguments)
-    kernels = [name for name in options.kernels.split(",") if name]
-    unknown = set(kernels) - {kernel.name for kernel in KERNELS}
-    if unknown:
-        parser.error(f"no such kernel: {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "results.json")
-        status = run(kernels, output)
-        if status != 0:
-            return status
-        results = tidy(json.loads(output.read_text(encoding="utf-8")))
-    if not kernels:
-        results["programs"] = measure_all()
+    parts = [name for name in options.only.split(",") if name]
+    names = [name for name in options.kernels.split(",") if name]
+    chosen = [name for name in options.engines.split(",") if name]
+    engines = available()
+    known = {kernel.name for kernel in KERNELS}, {engine.name for engine in engines}
+    for unknown in sorted({*parts} - {*PARTS} | {*names} - known[0] | {*chosen} - known[1]):
+        parser.error(f"no such part, kernel or engine: {unknown}")
     page, raw = options.page, options.raw
-    if not kernels:
-        page = page or ROOT / "docs" / "benchmarks.md"
-        raw = raw or ROOT / "benchmarks" / "results" / f"kernels-{results['datetime'][:10]}.json"
-    text = markdown(results, "make bench" if not arguments else "python -m benchmarks ...")
-    if page:
-        page.write_text(text, encoding="utf-8")
+    command = "make bench"
+    if options.source:
+        results = json.loads(options.source.read_text(encoding="utf-8"))
+    else:
+        kernels = [kernel for kernel in KERNELS if not names or kernel.name in names]
+        engines = [engine for engine in engines if not chosen or engine.name in chosen]
+        results = measure(parts or list(PARTS), kernels, engines)
+        if arguments:
+            command = "python -m benchmarks " + " ".join(arguments)
+        else:
+            page = page or ROOT / "docs" / "benchmarks.md"
+            raw = raw or ROOT / "benchmarks" / "results" / f"{results['date']}.json"
     if raw:
         raw.parent.mkdir(parents=True, exist_ok=True)
         raw.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    plot = None
+    if page and results.get("kernels"):
+        picture = page.with_suffix(".svg")
+        plot = picture.name if draw(results, picture) else None
+    text = markdown(results, command, plot)
+    if page:
+        page.write_text(text, encoding="utf-8")
     print(text)
-    return 0
+    failed = broken(results)
+    for line in failed:
+        say(f"failed: {line}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

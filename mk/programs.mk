@@ -11,19 +11,22 @@ PROGRAMS_OUT ?= .
 # WASI programs: wasi-libc, a stack of 64 KiB, function names kept for backtraces.
 WASI_CFLAGS = --target=wasm32-wasi -std=c11 -O2 -Wall -Wextra -Werror \
 	-ffile-prefix-map=$(CURDIR)=. -Wl,--strip-debug -Wl,-z,stack-size=65536
-# Kernels: no library and no import, plain WebAssembly 1.0, one export `run`.
+# Kernels: no library and no import, plain WebAssembly 1.0, one export `run`; those below micro/
+# import and export more, as their sources say.
 KERNEL_CFLAGS = --target=wasm32-unknown-unknown -std=c11 -O2 -ffreestanding -nostdlib \
 	-fno-builtin -Wall -Wextra -Werror -ffile-prefix-map=$(CURDIR)=. \
 	-Wl,--no-entry -Wl,--export=run -Wl,--strip-debug -Wl,-z,stack-size=65536
 
 WASI_PROGRAM_SOURCES := $(wildcard examples/*.c spec_tests/wasi/programs/*.c \
 	spec_tests/hostile/programs/*.c)
-KERNEL_SOURCES := $(wildcard benchmarks/kernels/*.c)
+KERNEL_SOURCES := $(wildcard benchmarks/kernels/*.c benchmarks/micro/*.c)
 PROGRAM_TARGETS := $(patsubst %.c,$(PROGRAMS_OUT)/%.wasm,$(WASI_PROGRAM_SOURCES) $(KERNEL_SOURCES))
 
 # Programs that must import the older WASI module and nothing else do without the C library.
 NO_LIBC = spec_tests/wasi/programs/unstable spec_tests/wasi/programs/unstable_layouts
 $(NO_LIBC:%=$(PROGRAMS_OUT)/%.wasm): WASI_CFLAGS += -nostdlib -ffreestanding -fno-builtin
+# The kernel that is there for memory.copy and memory.fill.
+$(PROGRAMS_OUT)/benchmarks/kernels/bulk.wasm: KERNEL_CFLAGS += -mbulk-memory
 # Tables that grow are newer than this compiler's default set of features.
 $(PROGRAMS_OUT)/spec_tests/hostile/programs/table_growth.wasm: WASI_CFLAGS += -mreference-types
 
@@ -48,7 +51,7 @@ programs-compiler:
 		echo "  apt install clang lld wasi-libc libclang-rt-14-dev-wasm32" >&2; exit 1; }
 
 # Always rebuilt: after a clone the time stamps say nothing.
-$(PROGRAMS_OUT)/benchmarks/kernels/%.wasm: benchmarks/kernels/%.c programs-compiler
+$(PROGRAMS_OUT)/benchmarks/%.wasm: benchmarks/%.c programs-compiler
 	@mkdir -p $(@D)
 	@echo "  $@"; $(WASM_CC) $(KERNEL_CFLAGS) $< -o $@
 

@@ -36,8 +36,10 @@ class Limits:
         fuel: units of fuel (docs/fuel.md), or None for no bound.
         wall_time: seconds, checked between slices of fuel, or None for no bound. The only
             limit that can make two runs of the same job differ.
-        memory_pages: 64 KiB pages that each linear memory may have.
-        table_elements: elements that each table may have.
+        memory_pages: 64 KiB pages that the linear memories of an instance may have together.
+        table_elements: elements that the tables of an instance may have together.
+        heap_fields: fields and elements that all structures and arrays may have at once, each
+            object counting 16 more.
         module_size: bytes of a module's binary.
         frames: guest frames on the call stack.
         slots: operand slots of all frames together (locals, and the validated maximum height
@@ -50,6 +52,7 @@ class Limits:
     wall_time: float | None = 3600.0
     memory_pages: int = 16_384
     table_elements: int = 10_000_000
+    heap_fields: int = 50_000_000
     module_size: int = 256 * 1024 * 1024
     frames: int = 65_536
     slots: int = 1_048_576

@@ -16,6 +16,7 @@ __all__ = [
     "Exit",
     "FrameInfo",
     "FuelExhausted",
+    "GuestException",
     "InputError",
     "JobError",
     "LimitExceeded",
@@ -27,7 +28,23 @@ __all__ = [
     "TrapKind",
     "ValidationError",
     "WattestError",
+    "one_line",
 ]
+
+_LONGEST = 200
+"""Characters shown of a name that somebody else chose."""
+
+
+def one_line(text: str) -> str:
+    """A name from a module or a file tree for a message: it cannot begin a line that looks like
+    another message, steer a terminal, or fill it."""
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in shown
+    )
 
 
 class WattestError(Exception):
@@ -158,7 +175,7 @@ class FrameInfo:
     offset: int | None
 
     def __str__(self) -> str:
-        who = self.name if self.name is not None else "<unnamed>"
+        who = one_line(self.name) if self.name is not None else "<unnamed>"
         number = f"function {self.function}" if self.function is not None else "host function"
         place = f" at 0x{self.offset:x}" if self.offset is not None else ""
         return f"{who} ({number}){place}"
@@ -191,6 +208,30 @@ class StackExhausted(Trap):
         super().__init__(TrapKind.CALL_STACK_EXHAUSTED, backtrace)
 
 
+class GuestException(WattestError):
+    """The guest threw an exception (spec 4.6.9, ``throw``) and nothing in it caught it.
+
+    A host function through which it passes may catch it; else its caller's handlers are tried.
+
+    Attributes:
+        exception: the engine's exception instance.
+        tag: its `wattest.Tag`; set by the embedding API, else None.
+        values: what it carries, as Python sees it; set by the embedding API.
+        backtrace: the guest's frames where it was thrown, innermost first.
+    """
+
+    def __init__(self, exception: Any, backtrace: Sequence[FrameInfo] = ()) -> None:
+        super().__init__("unhandled exception")
+        self.exception = exception
+        self.tag: Any = None
+        self.values: tuple[Any, ...] = ()
+        self.backtrace: tuple[FrameInfo, ...] = tuple(backtrace)
+
+    def __str__(self) -> str:
+        lines = [f"  {index}: {frame}" for index, frame in enumerate(self.backtrace)]
+        return "\n".join(["unhandled exception", *lines])
+
+
 class Exit(WattestError):
     """The guest asked to end with this status (WASI ``proc_exit``).
 
@@ -211,7 +252,7 @@ class LimitExceeded(WattestError):
 
     Attributes:
         limit: which one: ``"fuel"``, ``"wall time"``, ``"memory pages"``, ``"table elements"``,
-            ``"module size"``, ``"bytes written"``.
+            ``"heap fields"``, ``"module size"``, ``"bytes written"``.
         allowed: the limit's value, in its own unit, or None.
         backtrace: the guest's frames where it was running, innermost first.
     """

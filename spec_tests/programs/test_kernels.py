@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import wasmtime
@@ -12,19 +16,21 @@ import wattest
 from benchmarks.kernel_table import FOLDER, KERNELS, Kernel
 
 
-def run_on_wasmtime(kernel: Kernel, n: int) -> int | float:
-    store = wasmtime.Store()
+def on_wasmtime(kernel: Kernel) -> Callable[[int], int | float]:
+    config = wasmtime.Config()
+    config.max_wasm_stack = 2 << 20  # for the deep recursion; the default is a quarter of it
+    store = wasmtime.Store(wasmtime.Engine(config))
     module = wasmtime.Module.from_file(store.engine, str(kernel.path))
     run = wasmtime.Instance(store, module, []).exports(store)["run"]
     assert isinstance(run, wasmtime.Func)
-    answer: int | float = run(store, n)
-    return answer
+    return partial(run, store)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
 def test_answers_are_wasmtimes(kernel: Kernel) -> None:
-    assert run_on_wasmtime(kernel, kernel.small) == kernel.small_answer
-    assert run_on_wasmtime(kernel, kernel.large) == kernel.large_answer
+    run = on_wasmtime(kernel)
+    assert run(kernel.small) == kernel.small_answer
+    assert run(kernel.large) == kernel.large_answer
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
@@ -40,11 +46,8 @@ def test_the_reference_answers(kernel: Kernel) -> None:
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
 def test_a_second_run_answers_the_same(kernel: Kernel) -> None:
     """Each run starts over: no state in memory leaks into the next."""
-    store = wasmtime.Store()
-    module = wasmtime.Module.from_file(store.engine, str(kernel.path))
-    run = wasmtime.Instance(store, module, []).exports(store)["run"]
-    assert isinstance(run, wasmtime.Func)
-    assert run(store, kernel.small) == run(store, kernel.small) == kernel.small_answer
+    run = on_wasmtime(kernel)
+    assert run(kernel.small) == run(kernel.small) == kernel.small_answer
 
 
 def test_every_kernel_is_in_the_table() -> None:
@@ -129,3 +132,98 @@ def test_dispatch_is_its_program() -> None:
         else:
             second = (seed - second) & 0xFFFFFFFF
     assert answer == signed(first ^ second)
+
+
+def json_document(records: int) -> str:
+    """The text that the kernel writes for itself."""
+    items = []
+    for i, seed in enumerate(generator(7, records)):
+        item = f'{{"id": {i}, "name": "station {seed >> 20}'
+        item += ' \\"north\\" \\u00e9' if seed >> 31 else " south\\n"
+        values = [
+            ("-" if seed >> (j + 3) & 1 else "")
+            + f"{seed >> (j + 12)}.{seed % 97 + j}"
+            + ("e-2" if seed >> (j + 5) & 1 else "")
+            for j in range((seed >> 8 & 3) + 1)
+        ]
+        item += f'", "values": [{", ".join(values)}], "active": '
+        item += "true" if seed >> 30 & 1 else "false"
+        items.append(item + (', "note": null}' if seed >> 29 & 1 else "}"))
+    return '{"version": 1, "records": [' + ",".join("\n  " + item for item in items) + "\n]}"
+
+
+def test_json_is_jsons() -> None:
+    n, answer = answer_of("json")
+    used, kept = 1, 1
+
+    def walk(values: list[tuple[str, Any]]) -> int:
+        """What the kernel computes of its tree, of a list of (name, value)."""
+        nonlocal used, kept
+        total = 0
+        for name, value in values:
+            used += 1
+            kept += len(name.encode())
+            kinds = {type(None): 0, bool: 1, float: 3, str: 4, list: 5, dict: 6}
+            total = total * 31 + kinds[type(value)] + (value is True)
+            text, inner = b"", 0
+            if name:
+                total += name.encode()[0]
+            if isinstance(value, float):
+                total += int(value * 8)
+            elif isinstance(value, str):
+                text = value.encode()
+            elif isinstance(value, dict):
+                inner = walk(list(value.items()))
+            elif isinstance(value, list):
+                inner = walk([("", item) for item in value])
+            kept += len(text)
+            for byte in text:
+                total = (total * 33 ^ byte) & 0xFFFFFFFF
+            total = (total ^ inner * 7) & 0xFFFFFFFF
+        return total
+
+    total = walk([("", json.loads(json_document(n), parse_int=float))])
+    assert answer == signed((total ^ used << 16 ^ kept) & 0xFFFFFFFF)
+
+
+def test_bulk_is_an_edited_text() -> None:
+    n, answer = answer_of("bulk")
+    capacity = 16384
+    text, saved = bytearray(capacity), bytearray(capacity)
+    length = total = 0
+    for i, seed in enumerate(generator(1, n)):
+        count = 1 + (seed >> 10) % 64
+        back = (seed >> 16) % (256 if seed >> 29 else capacity)
+        at = length - back if back < length else 0
+        if seed >> 28 < 9 and length + count <= capacity:
+            text[at + count : length + count] = text[at:length]
+            text[at : at + count] = bytes([seed >> 20 & 255]) * count
+            length += count
+        elif at + count <= length:
+            text[at : length - count] = text[at + count : length]
+            length -= count
+        total = (total * 31 + text[at % capacity] + length) & 0xFFFFFFFF
+        if i % 64 == 63:
+            saved[:length] = text[:length]
+            total ^= saved[seed % capacity] + saved[length // 2]
+    assert answer == signed(total)
+
+
+def test_recursion_comes_back() -> None:
+    n, answer = answer_of("recursion")
+    assert n == 20000  # one dive
+    mask = 0xFFFFFFFF
+    seed, path, way = 1, 0, []
+    for level in range(n, 0, -1):
+        way.append((level, seed, path))
+        if level % 2 == 0:
+            seed, path = (seed * 1664525 + 1013904223) & mask, seed << 32 | level
+        else:
+            seed ^= path >> 32
+    below = seed
+    for level, seed, path in reversed(way):
+        if level % 2 == 0:
+            below = (below << 5 | below >> 27) & mask ^ seed
+        else:
+            below = (below + (path * level % 2**64 >> 16)) & mask
+    assert answer == signed((31 + below) & mask)

@@ -1,4 +1,4 @@
-"""Prints skips.toml as the engine of today needs it: python -m spec_tests.suite.rows
+"""Prints an engine's rows as it needs them today: python -m spec_tests.suite.rows [ENGINE]
 
 Look at the difference before you keep it: a row excuses a script, it must not hide a bug. What
 fails otherwise is listed on stderr.
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 
 from spec_tests.suite.runner import Outcome
-from spec_tests.suite.test_suite import FILES, OUTSIDE, run_on_all, verdict
+from spec_tests.suite.test_suite import FILES, OUTSIDE, run_on, verdict
 
 HEADER = """\
 # Scripts of the official suite that cannot pass yet, and the feature that each of them needs.
 # A script with a row runs all the same: it fails the test run when it passes in spite of its
 # row, when the row names a feature that is not what is missing, or when anything else fails.
-# python -m spec_tests.suite.rows prints this file anew.
+# python -m spec_tests.suite.rows {engine} prints this file anew.
 """
 
 REASONS = {
@@ -42,15 +42,16 @@ def feature_of(name: str, outcome: Outcome) -> str | None:
 
 def main() -> None:
     """Run everything and print the rows."""
-    print(HEADER)
+    engine = sys.argv[1] if len(sys.argv) > 1 else "reference"
+    print(HEADER.format(engine=engine))
     with tempfile.TemporaryDirectory() as cache:
         for name in FILES:
-            outcome = run_on_all(name, Path(cache))
+            outcome = run_on(engine, name, Path(cache))
             feature = feature_of(name, outcome)
             for line in verdict(name, outcome, feature):
                 print(line, file=sys.stderr)
             if feature is not None:
-                reason = REASONS.get(feature, "not supported by the engines yet")
+                reason = REASONS.get(feature, "not supported by the engine yet")
                 print(f'[[skip]]\nfile = "{name}"\nfeature = "{feature}"\nreason = "{reason}"\n')
 
 

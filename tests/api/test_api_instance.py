@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -45,6 +46,15 @@ def test_exports_are_a_mapping(add: wattest.Instance) -> None:
     with pytest.raises(AttributeError, match="no export 'sub'; it has 'add', 'two'"):
         _ = add.exports.sub
     assert not hasattr(add.exports, "sub")
+
+
+def test_exports_cannot_pose_as_python_protocols(wat: MakeModule) -> None:
+    module = wat('(module (func (export "__reduce_ex__")) (func (export "__array__")))')
+    exports = wattest.Instance(module).exports
+    assert not hasattr(exports, "__array__")
+    assert exports["__array__"]() is None
+    again = copy.copy(exports)
+    assert list(again) == list(exports)
 
 
 def test_calls_with_a_wrong_number_of_arguments(add: wattest.Instance) -> None:

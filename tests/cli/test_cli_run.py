@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def test_everything_behind_the_program_is_the_guests(wattest: Run, programs: Pat
     program = programs / "args.wasm"
     plain = wattest("run", program, "--help", "-e", "K=V", "--fuel", "-x")
     assert plain.exit_code == 0
-    assert [line.split()[-1].strip('[]') for line in arguments(plain)] == [
+    assert [line.split()[-1].strip("[]") for line in arguments(plain)] == [
         "--help",
         "-e",
         "K=V",
@@ -43,7 +44,7 @@ def test_everything_behind_the_program_is_the_guests(wattest: Run, programs: Pat
     behind = wattest("run", program, "--", "--help", "-e", "K=V", "--fuel", "-x")
     assert behind.stdout == plain.stdout
     twice = wattest("run", program, "--", "--", "a", "--")
-    assert [line.split()[-1].strip('[]') for line in arguments(twice)] == ["--", "a", "--"]
+    assert [line.split()[-1].strip("[]") for line in arguments(twice)] == ["--", "a", "--"]
 
 
 def test_variables_are_sorted_and_the_last_one_counts(wattest: Run, programs: Path) -> None:
@@ -51,7 +52,7 @@ def test_variables_are_sorted_and_the_last_one_counts(wattest: Run, programs: Pa
     given = ["-e", "FIRST=no", "-e", "EQUALS=a=b", "--env", "EMPTY=", "-e", "FIRST=1"]
     result = wattest("run", *given, program)
     shown = [line for line in result.stdout.splitlines() if line.startswith("variable: ")]
-    assert [line.split()[-1].strip('[]') for line in shown] == ["EMPTY=", "EQUALS=a=b", "FIRST=1"]
+    assert [line.split()[-1].strip("[]") for line in shown] == ["EMPTY=", "EQUALS=a=b", "FIRST=1"]
 
 
 def test_without_outputs_nothing_is_left_behind(wattest: Run, programs: Path, here: Path) -> None:
@@ -181,7 +182,32 @@ def test_import_modules(wattest: Run, wat: Wat) -> None:
     alone = wattest("run", "--invoke", "f", program)
     assert alone.exit_code == 65
     assert "unknown import" in alone.stderr
-    assert '"m"' in alone.stderr or "m.one" in alone.stderr
+    assert '"m" "one": func () -> i32' in alone.stderr
+    assert "-I NAME=FILE" in alone.stderr
+
+
+def test_every_missing_import_is_named(wattest: Run, wat: Wat) -> None:
+    program = wat(
+        """(module (import "env" "f" (func (param i32))) (import "env" "m" (memory 1))
+             (import "wasi_snapshot_preview1" "no_such" (func))
+             (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+             (func (export "_start")))"""
+    )
+    result = wattest("run", program)
+    assert result.exit_code == 65
+    for name in ("f", "m", "no_such"):
+        assert f'"{name}": ' in result.stderr
+    assert "sched_yield" not in result.stderr
+
+
+def test_an_import_of_another_type(wattest: Run, wat: Wat) -> None:
+    program = wat(
+        """(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32)))
+             (func (export "_start")))"""
+    )
+    result = wattest("run", program)
+    assert result.exit_code == 65
+    assert "incompatible import type" in result.stderr
 
 
 def test_entry_points(wattest: Run, wat: Wat) -> None:
@@ -367,3 +393,36 @@ def test_an_input_that_changed_is_warned_about(
     monkeypatch.setattr(Scan, "changed", lambda self: ["/inputs/big"])
     result = wattest("run", "-i", "big", programs / "copy.wasm")
     assert "the input /inputs/big changed during the run" in result.stderr
+
+
+def test_names_in_a_module_cannot_look_like_messages(wattest: Run, wat: Wat) -> None:
+    text = wat('(module (func $abcdefghi (export "_start") unreachable))')
+    text.write_bytes(text.read_bytes().replace(b"abcdefghi", b"\nwattest:"))
+    assert len(wattest("run", text).stderr.splitlines()) == 2
+    text = wat('(module (import "abc" "defghijkl" (func)) (func (export "_start")))')
+    text.write_bytes(text.read_bytes().replace(b"defghijkl", b"\nwattest:"))
+    assert r'"abc" "\nwattest:"' in wattest("run", text).stderr
+    text = wat('(module (func (export "defghijkl")))')
+    text.write_bytes(text.read_bytes().replace(b"defghijkl", b"\nwattest:"))
+    assert len(wattest("run", text).stderr.splitlines()) == 1
+
+
+def test_a_receipt_goes_where_it_was_to_go(
+    wattest: Run, programs: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "live").mkdir()
+    (here / "outside").mkdir()
+    run_module = importlib.import_module("wattest.cli.run")
+    run_job = run_module.run_job
+
+    def replace(job: Any, **options: Any) -> Any:
+        """What a guest could do when ``live`` lies in a live directory."""
+        (here / "live").rename(here / "moved")
+        (here / "live").symlink_to("outside")
+        return run_job(job, **options)
+
+    monkeypatch.setattr(run_module, "run_job", replace)
+    result = wattest("run", "--receipt", "live/receipt.json", programs / "args.wasm")
+    assert result.exit_code == 73
+    assert "replaced during the run" in result.stderr
+    assert list((here / "outside").iterdir()) == []

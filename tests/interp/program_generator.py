@@ -35,7 +35,8 @@ class Program:
     """One module, made from a seed.
 
     Attributes:
-        text: it exports ``f``, which takes an i32, i64, f32 and f64 and returns the same.
+        text: it exports ``f``, which takes an i32, i64, f32 and f64 and returns the same, its
+            ``memory``, and its globals ``g0`` to ``g3`` of these types.
     """
 
     def __init__(self, seed: int) -> None:
@@ -53,9 +54,10 @@ class Program:
                 f"(local i32 i64)\n" + "\n".join(self.out) + ")"
             )
         self.text = "\n".join([
-            "(module (memory 1 3) (table 5 funcref) (elem (i32.const 1) $g $h $g)",
-            "(global $g0 (mut i32) (i32.const 5)) (global $g1 (mut i64) (i64.const 6))",
-            "(global $g2 (mut f32) (f32.const 7)) (global $g3 (mut f64) (f64.const 8))",
+            "(module (memory (export \"memory\") 1 3)",
+            "(table 5 funcref) (elem (i32.const 1) $g $h $g)",
+            *(f'(global $g{n} (export "g{n}") (mut {kind}) ({kind}.const {5 + n}))'
+              for n, kind in enumerate(TYPES)),
             "(func $h (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))",
             "(type $t (func (param i32) (result i32)))",
             *functions, ")",

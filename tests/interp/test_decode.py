@@ -103,6 +103,13 @@ def test_a_header_cut_short_is_an_unexpected_end(length):
     assert refused(HEADER[:length]).message == "unexpected end"
 
 
+def test_other_headers_are_refused():
+    error = refused(b"\0asn\1\0\0\0")
+    assert (error.message, error.offset) == ("magic header not detected", 0)
+    error = refused(b"\0asm\2\0\0\0")
+    assert (error.message, error.offset) == ("unknown binary version", 4)
+
+
 def test_a_component_is_told_from_a_module():
     error = refused(b"\0asm\x0d\0\1\0")
     assert error.message.startswith("unknown binary version")
@@ -175,6 +182,12 @@ def test_names_must_be_utf8():
         error = refused(binary(section("import", contents)))
         assert error.message == "malformed UTF-8 encoding"
     assert refused(binary(b"\0\2\1\xff")).section == "custom"
+
+
+def test_a_name_or_segment_beyond_the_binary_is_refused():
+    assert refused(binary(b"\2\3\1\2a")).message == "unexpected end of section or function"
+    assert refused(binary(b"\x0b\4\1\1\2a")).message == "unexpected end of section or function"
+    assert refused(binary(b"\0\2\2abc")).message == "unexpected end of section or function"
 
 
 # Types
@@ -398,6 +411,16 @@ def test_functions_are_delimited_and_not_decoded():
     assert func.code.locals == ((3, T.I32), (0xEFFF_FFFF, T.I64))
     assert data[func.code.start : func.code.end] == b"\xff\xff\x0b"
     assert data[func.offset] == func.type == 0
+
+
+def test_locals_beyond_the_entry_are_refused():
+    data = binary(
+        section("type", items(b"\x60\0\0")),
+        section("function", items(b"\0")),
+        section("code", items(b"\2\1\1\x7f\x0b")),
+    )
+    error = refused(data)
+    assert (error.message, error.section) == ("section size mismatch", "code")
 
 
 def test_locals_beyond_32_bits_are_refused():

@@ -54,9 +54,15 @@ def test_every_other_opcode_is_illegal():
     for code in range(256):
         if code not in BY_CODE and code not in PREFIXES:
             error = refused(bytes([code, 0x0B]))
-            assert error.message == f"illegal opcode {code:02x}"
+            assert error.message.startswith(f"illegal opcode {code:02x}")
     assert refused(b"\xfc\x12\x0b").message == "illegal opcode fc 12"
     assert refused(b"\xfd\x94\x02\x0b").message == "illegal opcode fd 114"
+
+
+def test_opcodes_of_proposals_outside_the_standard_name_them():
+    message = "illegal opcode fe (unsupported feature: threads)"
+    assert refused(b"\xfe\0\0\0\x0b").message == message
+    assert "legacy exception handling" in refused(b"\x06\x40\x0b\x0b").message
 
 
 def test_numbers_after_a_prefix_may_be_padded():

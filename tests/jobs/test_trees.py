@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from wattest.audit.records import Content, Entry
 from wattest.errors import InputError
+from wattest.jobs import job, trees
 from wattest.jobs.trees import remove_tree, scan_input, scan_output
 
 
@@ -147,3 +149,76 @@ def test_removing_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "tree" / "link").symlink_to(tmp_path / "kept")
     remove_tree(tmp_path / "tree")
     assert (tmp_path / "kept" / "file").exists()
+
+
+def test_many_names_of_one_file_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a guest could have its runner hash a large file as often as it likes."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_bytes(b"content")
+    (tmp_path / "out" / "other").write_bytes(b"content")
+    for number in range(20):
+        os.link(tmp_path / "out" / "a", tmp_path / "out" / f"b{number}")
+    read = []
+    digest = trees.content_of
+    monkeypatch.setattr(trees, "content_of", lambda file: (read.append(file), digest(file))[1])
+    entries = scan_output(tmp_path, "out")
+    assert {entry.content for entry in entries} == {content(b"content")}
+    assert (len(entries), len(read)) == (22, 2)
+
+
+def test_many_names_of_one_file_are_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tree(tmp_path / "old")
+    os.link(tmp_path / "old" / "b.txt", tmp_path / "old" / "a" / "again")
+    (tmp_path / "new").mkdir()
+
+    def rename(old: Path, new: Path) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "rename", rename)
+    trees.move_tree(tmp_path / "old", tmp_path / "new")
+    assert (tmp_path / "new" / "a" / "again").read_bytes() == b"b.txt"
+    assert os.stat(tmp_path / "new" / "b.txt").st_nlink == 2
+    assert os.stat(tmp_path / "new" / "a" / "inner").st_nlink == 1
+    assert not (tmp_path / "old").exists()
+
+
+def test_what_replaced_an_input_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest with a live directory can put a link to any directory or file in the place of an
+    input; all of it would be read."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").write_bytes(b"content")
+    directory = scan_input(tmp_path / "in", "/in")
+    file = scan_input(tmp_path / "in" / "file", "/file")
+    make_tree(tmp_path / "outside")
+    (tmp_path / "large").write_bytes(b"more than there was")
+    (tmp_path / "in" / "file").unlink()
+    (tmp_path / "in" / "file").symlink_to("../large")
+    monkeypatch.setattr(trees, "content_of", None)
+    assert file.changed() == ["/file"]
+    (tmp_path / "in").rename(tmp_path / "old")
+    (tmp_path / "in").symlink_to("outside")
+    assert directory.changed() == ["/in"]
+
+
+def test_names_in_messages_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    os.mkdir(os.fsencode(tmp_path / "in") + b"/a\nwattest: \x1b[2J\xff")
+    with pytest.raises(InputError) as caught:
+        scan_input(tmp_path / "in", "/in")
+    assert str(caught.value).isprintable()
+
+
+def test_names_are_the_same_in_every_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in one where Python takes names for ISO 8859-1."""
+    monkeypatch.setattr(os, "fsencode", lambda name: name.encode("latin-1"))
+    assert trees._is_utf8("Ã©")
+    assert not trees._is_utf8("é")
+    assert trees._readable("Ã©/é") == "é/\\xe9"
+    assert job.guest_text("Ã©") == "é"
+    assert job.default_place(Path("in/Ã©")) == "/inputs/é"

@@ -153,6 +153,9 @@ def test_reading_links(world: World) -> None:
     assert world.ok("path_readlink", 3, "l", buffer, 0) == (0,)
     world.create("f")
     assert world.errno("path_readlink", 3, "f", buffer, 8) == Errno.INVAL
+    assert world.errno("path_readlink", 3, "f/", buffer, 8) == Errno.NOTDIR
+    assert world.errno("path_readlink", 3, "x/", buffer, 8) == Errno.NOENT
+    assert world.errno("path_readlink", 3, "../", buffer, 8) == Errno.PERM
     assert world.errno("path_readlink", 3, ".", buffer, 8) == Errno.INVAL
     assert world.errno("path_readlink", 3, "x", buffer, 8) == Errno.NOENT
     assert world.errno("path_readlink", 3, "l", (1 << 20) - 2, 8) == Errno.FAULT

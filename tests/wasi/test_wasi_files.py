@@ -121,7 +121,13 @@ def test_kinds_of_opens_that_fail(world: World) -> None:
     assert world.open_errno("d", TRUNC) == Errno.ISDIR
     assert world.open_errno("d", CREAT) == Errno.ISDIR
     assert world.open_errno("d", CREAT | EXCL) == Errno.EXIST
-    assert world.open_errno("new/", CREAT, FILE) == Errno.ISDIR
+    world.ok("path_symlink", "x/", 3, "link")
+    for path in ("new/", "f/", "d/", "link/"):
+        assert world.open_errno(path, CREAT, FILE) == Errno.ISDIR
+        assert world.open_errno(path, CREAT | EXCL, FILE) == Errno.ISDIR
+    assert world.open_errno("link", CREAT, FILE) == Errno.ISDIR
+    assert world.open_errno("link", CREAT | EXCL, FILE) == Errno.EXIST
+    assert world.open_errno("link", 0, FILE) == Errno.NOENT
     assert world.open_errno("d", CREAT | OFlags.DIRECTORY) == Errno.INVAL
     assert world.open_errno("f", 16) == Errno.INVAL
     assert world.open_errno("f", flags=32) == Errno.INVAL

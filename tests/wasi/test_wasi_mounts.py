@@ -201,7 +201,15 @@ def test_real_times_are_shown_and_recorded_when_asked_for(tmp_path: Path) -> Non
     assert notes == [("file times", packed)]
     world.ok("path_filestat_set_times", 3, 0, "f", 1000, 3000, 5)
     assert world.stat("f")["mtim"] == 3000
-    assert (tmp_path / "f").stat().st_mtime_ns == 3000
+    world.ok("path_filestat_set_times", 3, 0, "f", 0, 9000, 4)
+    status = (tmp_path / "f").stat()
+    assert (status.st_atime_ns, status.st_mtime_ns) == (1000, 9000)
+    assert (world.stat("f")["atim"], world.stat("f")["mtim"]) == (1000, 9000)
+    before = world.stat("f")["mtim"]
+    fd = world.open("f", 0, FILE)
+    world.write(fd, b"x")
+    assert world.fstat(fd)["mtim"] > before
+    assert world.fstat(fd)["atim"] == 1000
     world.wasi.close()
 
 
@@ -221,3 +229,53 @@ def test_close_gives_every_descriptor_back(tmp_path: Path) -> None:
     world.wasi.close()
     world.wasi.close()
     assert sorted(os.listdir("/dev/fd")) == before
+
+
+def test_a_directory_that_exists_nowhere() -> None:
+    world = world_of(Mount("/", MemoryTree(), True), Mount("/v/w/m", MemoryTree(), True))
+    virtual = world.open("v", OFlags.DIRECTORY)
+    assert world.names(virtual) == [".", "..", "w"]
+    stat = world.fstat(virtual)
+    assert (stat["filetype"], stat["nlink"], stat["size"]) == (FileType.DIRECTORY, 1, 0)
+    assert world.stat("v")["ino"] == stat["ino"] != world.stat("v/w")["ino"]
+    assert world.stat("v")["dev"] not in (world.stat(".")["dev"], world.stat("v/w/m")["dev"])
+    world.ok("fd_sync", virtual)
+    for name, args in [
+        ("path_create_directory", ("x",)),
+        ("path_remove_directory", ("x",)),
+        ("path_unlink_file", ("x",)),
+    ]:
+        assert world.errno(name, virtual, *args) == Errno.ROFS
+    assert world.errno("path_symlink", "t", virtual, "x") == Errno.ROFS
+    assert world.errno("path_link", virtual, 0, "x", virtual, "y") == Errno.NOENT
+    assert world.errno("path_rename", virtual, "x", virtual, "y") == Errno.ROFS
+    assert world.errno("path_rename", virtual, "w", virtual, "y") == Errno.BUSY
+    assert world.errno("path_filestat_set_times", virtual, 0, "x", 1, 1, 5) == Errno.NOENT
+    assert world.errno("path_filestat_get", virtual, 0, "x") == Errno.NOENT
+    assert world.errno("path_readlink", virtual, "x", 0, 1) == Errno.NOENT
+    assert world.errno("path_readlink", virtual, "w", 0, 1) == Errno.INVAL
+    assert world.errno("fd_filestat_set_times", virtual, 1, 1, 5) == Errno.ROFS
+    assert world.open_errno("x/y", fd=virtual) == Errno.NOENT
+    assert world.open_errno("w", OFlags.CREAT | OFlags.EXCL, fd=virtual) == Errno.EXIST
+
+
+def test_a_directory_over_another_takes_all_calls(tmp_path: Path) -> None:
+    (tmp_path / "l").symlink_to("f")
+    (tmp_path / "f").write_bytes(b"f")
+    world = world_of(Mount("/", tmp_path, True), Mount("/m", MemoryTree(), True))
+    buffer = world.put(b"....")
+    assert world.ok("path_readlink", 3, "l", buffer, 4) == (1,)
+    world.ok("path_filestat_set_times", 3, 0, "f", 1, 2, 5)
+    world.ok("fd_filestat_set_times", 3, 1, 2, 5)
+    world.ok("path_link", 3, 0, "f", 3, "g")
+    world.ok("path_symlink", "g", 3, "k")
+    world.ok("path_create_directory", 3, "d")
+    world.ok("path_rename", 3, "g", 3, "d/g")
+    world.ok("path_unlink_file", 3, "k")
+    world.ok("fd_sync", 3)
+    assert world.names() == [".", "..", "d", "f", "l", "m"]
+    world.ok("path_unlink_file", 3, "d/g")
+    world.ok("path_remove_directory", 3, "d")
+    assert world.content("l") == b"f"
+    assert sorted(os.listdir(tmp_path)) == ["f", "l"]
+    world.wasi.close()

@@ -11,7 +11,8 @@ from wattest.wasi.abi import DIRENT, EVENT, PREVIEW1, Errno, Rights, Snapshot
 
 ALL = Rights.REGULAR_FILE | Rights.DIRECTORY
 READ = Rights.REGULAR_FILE & ~Rights.CHANGES_FILE
-DIR_RIGHTS = Rights.DIRECTORY
+NAMES = ("a", "b", "c")
+"""What the random tests call things."""
 
 
 class Memory:

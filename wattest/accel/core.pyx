@@ -207,12 +207,13 @@ cdef class Cell:
 
     def __init__(self, State state, valtype, value):
         self.code = code_of(valtype)
-        self.states = [state]
-        self.slot = slot_of_value(state, self.code, value)
+        # Numbers are of no store: a global of theirs does not keep one alive.
+        self.states = [state] if self.code == c'r' or self.code == c'e' else [None]
+        self.set(value)
 
     def join(self, State state):
-        """The global is imported into a store."""
-        if all(state is not known for known in self.states):
+        """The global is imported into a store, which keeps what it refers to."""
+        if self.states[0] is not None and all(state is not known for known in self.states):
             self.states.append(state)
             self.set(self.get())
 
@@ -387,6 +388,9 @@ cdef class Instance:
         self.handles = []
         self.inst.state = <void*>state
         self.inst.owner = <void*>self
+        # As in the spec, a store keeps its instances: tables, stacks of stopped runs and
+        # backtraces name their functions.
+        state.keep[<uint64_t><void*>self] = self
         total = len(owner.funcs)
         first = module.imported_func_count
         self.count = total - first
@@ -972,13 +976,14 @@ cdef class State:
         table = (<Instance>c.inst.owner).owner.tables[c.pc[3]]
         elems = table.elem
         size = elems.rec.size
-        if size + count > table.limit:
+        if not table.can_grow(count):
             fp[0] = 0xFFFFFFFF
             c.pc += 4
             return 0
         cost = <int64_t>((count + 7) >> 3)
         if c.fuel < cost:
             c.status = STATUS_RETRY
+            c.owed = cost
             self.sync()
             self.next_slice(cost)
         c.fuel -= cost

@@ -25,6 +25,8 @@ def _load(name: str) -> Engine:
     try:
         engine: Engine = getattr(import_module(module), attribute)()
     except ImportError as error:
+        if name == "reference":  # always there: something is broken, and should say what
+            raise
         raise EngineUnavailable(
             f'the engine "{name}" is not part of this build of wattest '
             '(engine="reference" always is)'

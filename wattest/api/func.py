@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wattest.api.store import Store
+from wattest.api.table import describe_exception
 from wattest.api.types import FuncType, core_functype, functype_of
 from wattest.api.values import lift_all, lifter, lower_all, lowerer
-from wattest.errors import FuelExhausted
+from wattest.errors import FuelExhausted, GuestException
 from wattest.interp.runtime import FuncInst, ModuleInst, WasmFunc
 from wattest.interp.runtime import HostFunc as _HostFuncInst
 from wattest.interp.types import DefType
@@ -54,6 +55,8 @@ class Func:
         StackExhausted: call depth exhausted (a `Trap` too).
         FuelExhausted: no fuel left; see `FuelExhausted.resume`.
         LimitExceeded: another limit was reached.
+        GuestException: the guest threw an exception and did not catch it; with its ``tag`` and
+            ``values``.
         Exit: the guest asked to end.
         Exception: whatever a host function raised, unchanged.
     """
@@ -124,6 +127,10 @@ class Func:
     def _run(self, store: Store, go: Callable[[], Sequence[Any]]) -> Any:
         try:
             results = go()
+        except GuestException as error:
+            if error.tag is None:
+                describe_exception(error)
+            raise
         except FuelExhausted as error:
             self._stopped(error)
             raise
@@ -213,7 +220,8 @@ class HostFunc:
         fn: called with one positional argument for each parameter, as described in
             `wattest.api.values`. It returns None when the type has no result, the value when it
             has one, a tuple or list when it has several. What it raises passes through the
-            guest unchanged and ends the run.
+            guest unchanged and ends the run; but the guest may catch a `GuestException`
+            (see `Tag.exception`).
         with_caller: pass a `Caller` before the other arguments.
         name: for messages; ``fn``'s own name when None.
 

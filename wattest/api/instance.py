@@ -38,7 +38,7 @@ class Exports(Mapping[str, Any]):
     module's order.
 
     An export whose name is one of the mapping's own methods (``get``, ``keys``, ``items``,
-    ``values``) or begins with an underscore and collides is reached by key.
+    ``values``), or is written with two underscores at both ends, is reached by key.
     """
 
     __slots__ = ("_cache", "_inst")
@@ -56,6 +56,9 @@ class Exports(Mapping[str, Any]):
         return found
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            # Python looks for its protocols by such names; no module may answer.
+            raise AttributeError(name)
         try:
             return self[name]
         except KeyError:
@@ -92,7 +95,7 @@ def _wrapped(extern: Extern, inst: ModuleInst) -> ExportValue:
     if isinstance(extern, GlobalInst):
         return Global._of(extern)
     if isinstance(extern, TagInst):
-        return Tag(extern)
+        return Tag._of(extern)
     return Func(extern)
 
 

@@ -18,7 +18,7 @@ from wattest.api.types import (
     TagType,
 )
 from wattest.engine import Engine, Limits
-from wattest.errors import LimitExceeded, ValidationError
+from wattest.errors import LimitExceeded, ValidationError, one_line
 from wattest.interp import module as _syntax
 from wattest.interp import types as _core
 from wattest.interp.decode import decode_module
@@ -35,7 +35,7 @@ class ImportType:
     type: ExternType
 
     def __str__(self) -> str:
-        return f'"{self.module}" "{self.name}": {_described(self.type)}'
+        return f'"{one_line(self.module)}" "{one_line(self.name)}": {_described(self.type)}'
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ExportType:
     type: ExternType
 
     def __str__(self) -> str:
-        return f'"{self.name}": {_described(self.type)}'
+        return f'"{one_line(self.name)}": {_described(self.type)}'
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,11 @@ class Module:
             DecodeError, LimitExceeded: as for `Module`; no more than the limit is read.
         """
         allowed = (limits if limits is not None else Limits()).module_size
+        # In pieces: one read of so much would reserve it all at once.
+        binary = bytearray()
         with Path(path).open("rb") as file:
-            binary = file.read(allowed + 1)
+            while len(binary) <= allowed and (piece := file.read(1 << 20)):
+                binary += piece
         if len(binary) > allowed:
             raise LimitExceeded("module size", allowed)
         return cls(binary, limits=limits)
@@ -122,6 +125,9 @@ class Module:
         if not self._validated:
             engine.validate(self._syntax)
             self._validated = True
+            # Types that were shown with type indices are known now.
+            for shown in ("imports", "exports"):
+                self.__dict__.pop(shown, None)
 
     @property
     def binary(self) -> bytes:

@@ -1,16 +1,25 @@
-"""Tables and globals, as users see them."""
+"""Tables, globals and tags, as users see them."""
 
 from __future__ import annotations
 
 import operator
 from typing import Any
 
-from wattest.api.types import GlobalType, TableType, TagType, ValType, externtype_of, to_core
-from wattest.api.values import lifter, lowerer
+from wattest.api.types import (
+    FuncType,
+    GlobalType,
+    TableType,
+    TagType,
+    ValType,
+    core_functype,
+    externtype_of,
+    to_core,
+)
+from wattest.api.values import lifter, lower_all, lowerer
 from wattest.engine import Limits
-from wattest.errors import LimitExceeded
+from wattest.errors import GuestException, LimitExceeded
 from wattest.interp import types as _core
-from wattest.interp.runtime import GlobalInst, TableInst, TagInst
+from wattest.interp.runtime import ExnInst, GlobalInst, TableInst, TagInst
 
 __all__ = ["Global", "Table", "Tag"]
 
@@ -187,14 +196,33 @@ class Global:
 
 
 class Tag:
-    """An exception tag of an instance. Two are equal when they are the same tag."""
+    """An exception tag: of an instance, or made here for a guest to import.
+
+    Two are equal when they are the same tag.
+
+    Args:
+        type: its type, or the function type whose parameters an exception carries.
+
+    Raises:
+        TypeError: ``type`` is neither.
+        ValueError: the function type has results.
+    """
 
     __slots__ = ("__weakref__", "_inst")
 
-    def __init__(self, inst: TagInst) -> None:
-        if not isinstance(inst, TagInst):
-            raise TypeError("tags come from an instance's exports")
+    def __init__(self, type: TagType | FuncType) -> None:
+        functype = type.type if isinstance(type, TagType) else type
+        if not isinstance(functype, FuncType):
+            raise TypeError(f"expected a TagType or a FuncType, got {type!r}")
+        if functype.results:
+            raise ValueError(f"a tag's type has no results: {functype}")
+        self._inst = TagInst(_core.TagType(core_functype(functype)))
+
+    @classmethod
+    def _of(cls, inst: TagInst) -> Tag:
+        self = cls.__new__(cls)
         self._inst = inst
+        return self
 
     @property
     def type(self) -> TagType:
@@ -202,6 +230,28 @@ class Tag:
         found = externtype_of(self._inst.type)
         assert isinstance(found, TagType)
         return found
+
+    def exception(self, *values: Any) -> GuestException:
+        """An exception of this tag, for a host function to raise and the guest to catch.
+
+        Args:
+            values: what it carries; one for each parameter of the tag's type.
+
+        Raises:
+            TypeError: wrong number or type of values.
+            OverflowError: an integer is in neither the signed nor the unsigned range.
+        """
+        functype = self.type.type
+        if len(values) != len(functype.params):
+            raise TypeError(
+                f"{functype.signature('exception')} takes {len(functype.params)} values,"
+                f" {len(values)} given"
+            )
+        converters = tuple(map(lowerer, functype.params))
+        lowered = lower_all(converters, values, functype.signature("exception"), "value")
+        error = GuestException(ExnInst(self._inst, lowered))
+        describe_exception(error)
+        return error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tag) and other._inst is self._inst
@@ -211,3 +261,12 @@ class Tag:
 
     def __repr__(self) -> str:
         return f"<wattest.Tag {self.type.type}>"
+
+
+def describe_exception(error: GuestException) -> None:
+    """Give an exception that the engine raised the tag and the values that users see."""
+    inst = error.exception
+    tag = Tag._of(inst.tag)
+    params = tag.type.type.params
+    error.tag = tag
+    error.values = tuple(lifter(kind)(value) for kind, value in zip(params, inst.values))

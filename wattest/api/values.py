@@ -13,6 +13,7 @@ f32, f64   float, int, `F32`, `F64`           ``float``; `F32`/`F64` for every N
 v128       `V128`, or 16 bytes, little-endian `V128`
 funcref    `Func`, `HostFunc`, None           `Func` or None
 externref  any object; None is null           the same object
+exnref     what was given, None               an opaque object or None
 ========== ================================== =============================================
 """
 
@@ -23,10 +24,21 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wattest.interp.execute.aggregate import matches
 from wattest.interp.matching import match_heaptype, top_heaptype
+from wattest.interp.runtime import ArrayInst, ExnInst, Internalized, StructInst, WasmFunc
 from wattest.interp.runtime import HostFunc as HostFuncInst
-from wattest.interp.runtime import WasmFunc
-from wattest.interp.types import EXTERN, FUNC, I32, I64, NumType, RefType, ValType, VecType
+from wattest.interp.types import (
+    EXN,
+    EXTERN,
+    FUNC,
+    I32,
+    I64,
+    NumType,
+    RefType,
+    ValType,
+    VecType,
+)
 from wattest.interp.types import F32 as F32_TYPE
 from wattest.interp.types import F64 as F64_TYPE
 from wattest.interp.values import (
@@ -107,6 +119,13 @@ def _lower_v128(value: Any) -> bytes:
     return data
 
 
+def _is_guest_reference(value: Any) -> bool:
+    """Whether it is what a guest hands out as an ``anyref``; an int stands for an i31."""
+    if type(value) is int:
+        return 0 <= value < 1 << 31
+    return isinstance(value, (StructInst, ArrayInst, Internalized))
+
+
 def _lower_ref(reftype: RefType) -> Converter:
     heap, nullable = reftype.heap, reftype.nullable
     top = top_heaptype(heap)
@@ -125,6 +144,11 @@ def _lower_ref(reftype: RefType) -> Converter:
                 if match_heaptype(inst.type, heap):
                     return inst
                 raise TypeError(f"expected {reftype!r}, got {value!r}")
+        elif top is EXN:
+            if heap is EXN and isinstance(value, ExnInst):
+                return value
+        elif _is_guest_reference(value) and matches(value, heap, nullable):
+            return value
         raise TypeError(f"expected {reftype!r}, got {_kind(value)}")
 
     return lower

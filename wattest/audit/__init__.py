@@ -1,6 +1,6 @@
 """Receipts and traces: what a run did, so that it can be proved later."""
 
-from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
+from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number, readable_json
 from wattest.audit.cid import cid_v1_raw
 from wattest.audit.receipt import (
     PREDICATE_TYPE,
@@ -25,4 +25,5 @@ __all__ = [
     "cid_v1_raw",
     "make_receipt",
     "number",
+    "readable_json",
 ]

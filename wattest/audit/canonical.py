@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, Union
 
 import rfc8785
 
-__all__ = ["LARGEST_INTEGER", "canonical_json", "number"]
+__all__ = ["LARGEST_INTEGER", "canonical_json", "number", "readable_json"]
 
 LARGEST_INTEGER = 2**53 - 1
 """Largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
@@ -23,6 +25,21 @@ def canonical_json(value: Any) -> bytes:
             an unpaired surrogate, a value of another type.
     """
     return rfc8785.dumps(value)
+
+
+def readable_json(value: Any) -> str:
+    """Indented JSON text that ends in a newline, to be read by people: characters that could
+    steer a terminal, such as U+009B, or turn the text's direction are written as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _BEYOND_ASCII.sub(_escaped, text) + "\n"
+
+
+_BEYOND_ASCII = re.compile(r"[^\n -~]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    return char if char.isprintable() else json.dumps(char)[1:-1].replace("\x7f", r"\u007f")
 
 
 def number(value: int) -> Union[int, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
 
-from wattest.audit.canonical import canonical_json
+from wattest.audit.canonical import canonical_json, readable_json
 from wattest.audit.records import Claim, Environment
 from wattest.errors import WattestError
 
@@ -88,7 +89,7 @@ class Receipt:
 
     def to_json(self) -> str:
         """The statement as indented JSON text that ends in a newline."""
-        return json.dumps(self.statement, indent=2, ensure_ascii=False) + "\n"
+        return readable_json(self.statement)
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write the receipt so that the file is there whole or not at all.
@@ -98,20 +99,17 @@ class Receipt:
         """
         target = Path(path)
         text = self.to_json().encode("utf-8")
-        if target.exists() and not target.is_file():  # /dev/stderr, a FIFO: nothing to replace
-            target.write_bytes(text)
+        if _is_stream(target):
+            with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb") as stream:
+                stream.write(text)
             return
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(text)
-            # mkstemp makes it private; a receipt is as public as any file that a user writes.
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
             os.replace(temporary, target)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
 
     @classmethod
@@ -137,6 +135,18 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"<Receipt {self.id}>"
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether there is nothing to replace: a FIFO, a device, or a name for an open file such as
+    /dev/stderr. Any other link is replaced, not followed: the guest may have made it."""
+    if target.parts[:2] in (("/", "dev"), ("/", "proc")):
+        return True
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def make_receipt(claim: Claim, environment: Environment) -> Receipt:

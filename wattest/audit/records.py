@@ -26,7 +26,7 @@ __all__ = [
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """Some bytes: their sha256 in hexadecimal, and how many they are."""
 
@@ -38,7 +38,7 @@ class Content:
         return {"sha256": self.sha256, "size": number(self.size)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One name in an input or an output tree.
 
@@ -129,6 +129,7 @@ class Policy:
                 "wallTimeMilliseconds": None if milliseconds is None else number(milliseconds),
                 "memoryPages": number(limits.memory_pages),
                 "tableElements": number(limits.table_elements),
+                "heapFields": number(limits.heap_fields),
                 "moduleSize": number(limits.module_size),
                 "frames": number(limits.frames),
                 "slots": number(limits.slots),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -14,7 +15,14 @@ import click
 from wattest.api import available_engines
 from wattest.cli.disassemble import disassemble
 from wattest.cli.inspect import inspect
-from wattest.cli.messages import BROKEN_PIPE, INTERNAL, INTERRUPTED, describe, say
+from wattest.cli.messages import (
+    BROKEN_PIPE,
+    CANNOT_WRITE,
+    INTERNAL,
+    INTERRUPTED,
+    describe,
+    say,
+)
 from wattest.cli.run import run
 from wattest.cli.validate import validate
 from wattest.errors import WattestError
@@ -55,8 +63,13 @@ class _Application(click.Group):
         except BrokenPipeError:
             _forget_stdout()
             status = status or BROKEN_PIPE
-        except (AttributeError, OSError, ValueError):  # closed from the start
+        except (AttributeError, ValueError):  # closed from the start
             pass
+        except OSError as error:
+            _forget_stdout()
+            if error.errno != errno.EBADF and not status:
+                say(f"cannot write to standard output: {error.strerror or error}")
+                status = CANNOT_WRITE
         sys.exit(status)
 
 
@@ -73,7 +86,8 @@ def _guarded(go: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # The one reason for which click ends the process itself is a broken pipe.
         _forget_stdout()
         return BROKEN_PIPE
     except WattestError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from wattest.cli.messages import put
 from wattest.errors import JobError, ModuleError
 from wattest.interp.disassemble import disassemble_function, disassemble_lines
 from wattest.interp.module import Module
@@ -26,7 +27,7 @@ def disassemble(program: Path, function: str | None) -> None:
     module = decode_file(program)
     try:
         for line in _lines(module, program, function):
-            click.echo(line)
+            put(line)
     except ModuleError as error:
         error.source = str(program)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wattest.cli.messages import printable
+from wattest.audit import readable_json
+from wattest.cli.messages import printable, put, writing
 from wattest.interp.features import DESCRIPTIONS
 from wattest.jobs.modules import inspect_module
 
@@ -38,9 +38,10 @@ def inspect(program: Path, as_json: bool) -> None:
     """
     found = inspect_module(program)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        put(readable_json(found), newline=False)
     else:
-        _show(program, found)
+        with writing():
+            _show(program, found)
 
 
 def _show(program: Path, found: dict[str, Any]) -> None:

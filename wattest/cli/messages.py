@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -33,9 +34,11 @@ __all__ = [
     "describe",
     "limit_message",
     "printable",
+    "put",
     "say",
     "stderr_is_terminal",
     "trap_message",
+    "writing",
 ]
 
 USAGE = 2
@@ -51,8 +54,33 @@ _FRAMES_SHOWN = 20
 
 def say(message: str) -> None:
     """Print a message of wattest's own on stderr, whatever state that is in."""
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(f"wattest: {printable(message)}", err=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(f"wattest: {printable(message)}", err=True)
+
+
+def put(text: str, *, newline: bool = True) -> None:
+    """Print what a command is for on stdout, if this process was given one.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        OutputError: it cannot be written: the disk is full.
+    """
+    if sys.stdout is not None:
+        with writing():
+            click.echo(text, nl=newline)
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """While stdout is written: what `put` raises."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"cannot write to standard output: {reason}") from error
 
 
 def printable(text: str) -> str:
@@ -70,7 +98,12 @@ def describe(error: WattestError) -> tuple[str, int]:
         place = "" if error.source is None else f"{error.source}: "
         return f"{place}{error}{_hint(error.source)}", BAD_MODULE
     if isinstance(error, LinkError):
-        return f"cannot link: {error}", BAD_MODULE
+        hint = (
+            "\n-I NAME=FILE links a module that exports it"
+            if "unknown import" in error.message
+            else ""
+        )
+        return f"cannot link: {error}{hint}", BAD_MODULE
     if isinstance(error, NoEntryPoint):
         return str(error), BAD_MODULE
     if isinstance(error, InputError):
@@ -121,6 +154,7 @@ _LIMIT_FLAGS = {
     "wall time": "--timeout raises it",
     "memory pages": "--memory raises it",
     "table elements": "--limit table-elements=N raises it",
+    "heap fields": "--limit heap-fields=N raises it",
     "module size": "--limit module-size=N raises it",
     "bytes written": "--limit bytes-written=N raises it",
 }

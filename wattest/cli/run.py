@@ -13,19 +13,29 @@ from typing import Any
 
 import click
 
-from wattest.cli.messages import BROKEN_PIPE, limit_message, say, stderr_is_terminal, trap_message
+from wattest.cli.messages import (
+    BROKEN_PIPE,
+    limit_message,
+    put,
+    say,
+    stderr_is_terminal,
+    trap_message,
+)
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
-from wattest.errors import InputError, LimitExceeded, OutputError, Trap
+from wattest.errors import InputError, LimitExceeded, OutputError, Trap, one_line
 from wattest.jobs import Interrupted, Job, RunResult, run_job
 from wattest.jobs.job import (
+    guest_text,
     parse_directory,
     parse_env,
     parse_input,
     parse_linked_module,
     parse_output,
 )
+from wattest.jobs.modules import read_at_most
+from wattest.jobs.results import Place
 
 __all__ = ["run"]
 
@@ -114,7 +124,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     callback=_parsed(parse_memory),
     metavar="SIZE",
-    help="What each linear memory may grow to, such as 512MiB.",
+    help="What a module's linear memories may grow to together, such as 512MiB.",
 )
 @click.option(
     "--limit",
@@ -183,8 +193,8 @@ def run(
     """
     job = Job(
         program=program,
-        args=args[1:] if args[:1] == ("--",) else args,
-        env=parse_env(env),
+        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
+        env=parse_env(map(guest_text, env)),
         stdin=_read_stdin(stdin),
         inputs=tuple(map(parse_input, inputs)),
         outputs=tuple(map(parse_output, outputs)),
@@ -197,15 +207,14 @@ def run(
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
     )
-    if receipt not in (None, "-"):
-        _check_writable(Path(receipt))
+    home = None if receipt in (None, "-") else _check_writable(Path(receipt))
     line = StatusLine() if not quiet and stderr_is_terminal() else None
     with _signals():
         try:
             result = run_job(
                 job,
                 target=result_dir,
-                near=Path() if result_dir is None else None,
+                near=Path.cwd() if result_dir is None else None,
                 stdout=open_tee("stdout", line),
                 stderr=open_tee("stderr", line),
                 progress=line,
@@ -213,10 +222,12 @@ def run(
         finally:
             if line is not None:
                 line.clear()
-    return _report(result, receipt, quiet, kept=result_dir is not None)
+    return _report(result, receipt, home, quiet, kept=result_dir is not None)
 
 
-def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) -> int:
+def _report(
+    result: RunResult, receipt: str | None, home: Place | None, quiet: bool, *, kept: bool
+) -> int:
     """Say how the run ended, keep what it made; returns the exit status."""
     status = result.exit_code
     interruption = result.interruption
@@ -234,24 +245,34 @@ def _report(result: RunResult, receipt: str | None, quiet: bool, *, kept: bool) 
         say(f"the program's exit code {status} is more than a process can have: ending with 255")
         status = 255
     for _, text in result.values:
-        click.echo(text)
+        put(text)
     if not kept and result.receipt.claim["result"]["outputs"]:
         number = result.receipt.id.partition(":")[2][:12]
         result.folder.keep(f"wattest-results-{number}")
         kept = True
     if receipt == "-":
-        click.echo(result.receipt.to_json(), nl=False)
+        put(result.receipt.to_json(), newline=False)
     elif receipt is not None:
         try:
+            if home is not None:
+                home.check()
             result.receipt.save(receipt)
         except OSError as error:
             raise OutputError(f"{receipt}: {error.strerror or error}") from error
     if not quiet and (kept or receipt is not None):
-        place = f"results in {result.folder.path}, " if kept else ""
+        place = f"results in {_shown(result.folder.path)}, " if kept else ""
         say(f"{place}receipt {result.receipt.id}")
     for path in result.receipt.claim.get("external", {}).get("changedInputs", ()):
-        say(f"warning: the input {path} changed during the run")
+        say(f"warning: the input {one_line(path)} changed during the run")
     return status
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be said here."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 def _read_stdin(name: str | None) -> bytes:
@@ -259,10 +280,12 @@ def _read_stdin(name: str | None) -> bytes:
         return b""
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(_STDIN_LIMIT + 1) if sys.stdin is not None else b""
+            if sys.stdin is None:
+                return b""
+            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
         else:
             with Path(name).open("rb") as file:
-                data = file.read(_STDIN_LIMIT + 1)
+                data = read_at_most(file, _STDIN_LIMIT + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _STDIN_LIMIT:
@@ -270,8 +293,9 @@ def _read_stdin(name: str | None) -> bytes:
     return data
 
 
-def _check_writable(path: Path) -> None:
-    """Find out before a long run, not after it, that its receipt cannot be written."""
+def _check_writable(path: Path) -> Place:
+    """Find out before a long run, not after it, that its receipt cannot be written; returns the
+    directory that it goes to."""
     try:
         if path.is_dir():
             raise OutputError(f"{path}: is a directory")
@@ -279,6 +303,7 @@ def _check_writable(path: Path) -> None:
             raise OutputError(f"{path.parent}: no such directory")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise OutputError(f"{path}: Permission denied")
+        return Place(path.parent)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: {error}") from error
 

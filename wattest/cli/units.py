@@ -14,6 +14,7 @@ __all__ = ["LIMITS", "UNLIMITED", "parse_duration", "parse_fuel", "parse_limit",
 
 LIMITS = {
     "table-elements": "table_elements",
+    "heap-fields": "heap_fields",
     "module-size": "module_size",
     "frames": "frames",
     "slots": "slots",

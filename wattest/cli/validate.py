@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wattest.cli.messages import describe, say
+from wattest.cli.messages import describe, put, say
 from wattest.engine import Limits
 from wattest.errors import WattestError
 from wattest.jobs import load_module
@@ -32,5 +32,5 @@ def validate(programs: tuple[Path, ...], quiet: bool) -> int:
             worst = max(worst, status) if worst != 124 else worst
         else:
             if not quiet:
-                click.echo(f"{program}: valid")
+                put(f"{program}: valid")
     return worst

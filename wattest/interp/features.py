@@ -42,6 +42,10 @@ SUPPORTED: frozenset[str] = frozenset(
         "tail_call",
         "multi_memory",
         "extended_const",
+        "memory64",
+        "function_references",
+        "gc",
+        "exceptions",
         "simd",
         "relaxed_simd",
     }

@@ -14,8 +14,16 @@ from wattest.interp import types as T
 from wattest.interp.decode import decode_body
 from wattest.interp.decode.reader import Reader
 from wattest.interp.features import DESCRIPTIONS, SUPPORTED
-from wattest.interp.module import CustomSection, Expr, ImportDesc, Instr, Module, TypeUse
-from wattest.interp.opcodes import OPCODES
+from wattest.interp.module import (
+    CustomSection,
+    Expr,
+    ImportDesc,
+    Instr,
+    Module,
+    RefFuncs,
+    TypeUse,
+)
+from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.types import (
     ArrayType,
     FuncType,
@@ -317,8 +325,9 @@ class _FeatureScan:
                 self.storage(elem.type)
             self.add("reference_types", elem.table not in (None, 0))
             self.constant(elem.start)
-            for expr in elem.init:
-                if expr[0].op.name != "ref.func" or elem.type == T.FUNCREF:
+            plain = elem.type == RefType(False, T.FUNC)
+            for expr in () if plain and isinstance(elem.init, RefFuncs) else elem.init:
+                if not plain or len(expr) != 2 or expr[0].op.name != "ref.func":
                     self.constant(expr)
         for data in module.datas:
             self.add("bulk_memory", data.memory is None)
@@ -390,14 +399,15 @@ class _FeatureScan:
 
     def instructions(self, instrs: Iterable[Instr]) -> None:
         """Instructions; indices of memories and tables are covered by their number."""
-        instrs = list(instrs)
-        ops = {instr[0] for instr in instrs}
-        self.found.update([op.feature for op in ops])
-        if ops.isdisjoint(_TYPED):
-            return
+        typed: set[tuple[Opcode, Any]] = set()
+        ops: set[Opcode] = set()
         for op, imm, _ in instrs:
-            if op in _TYPED and imm is not None:
-                self.typed(op.immediates, imm if len(op.immediates) > 1 else (imm,))
+            ops.add(op)
+            if imm is not None and op in _TYPED:
+                typed.add((op, imm))
+        self.found.update([op.feature for op in ops])
+        for op, imm in typed:
+            self.typed(op.immediates, imm if len(op.immediates) > 1 else (imm,))
 
     def typed(self, kinds: tuple[str, ...], values: tuple[Any, ...]) -> None:
         """The types among an instruction's immediates."""

@@ -12,6 +12,7 @@ from wattest.interp.matching import match_externtype
 from wattest.interp.module import Export, Expr, FuncFacts, Import, Module, TypeUse
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import (
+    Budget,
     DataInst,
     ElemInst,
     Extern,
@@ -137,8 +138,9 @@ def _tag_type(inst: ModuleInst, tagtype: TagType) -> TagType:
 def _allocate(inst: ModuleInst) -> None:
     """Make what the module defines (spec 4.7.1, *allocmodule*)."""
     module, store = inst.module, inst.store
+    pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
     for memtype in module.mems:
-        mem = MemInst(memtype, store.limits)
+        mem = MemInst(memtype, store.limits, pages)
         store.note_pages(mem.pages)
         inst.mems.append(mem)
     inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]
@@ -149,7 +151,7 @@ def _allocate(inst: ModuleInst) -> None:
     for entry in module.tables:
         tabletype = _table_type(inst, entry.type)
         init = None if entry.init is None else evaluate(inst, entry.init, tabletype.elem)
-        inst.tables.append(TableInst.allocate(tabletype, init, store.limits))
+        inst.tables.append(TableInst.allocate(tabletype, init, store.limits, elements))
     for elem in module.elems:
         elemtype = close_valtype(elem.type, inst.types)
         inst.elems.append(ElemInst([evaluate(inst, expr, elemtype) for expr in elem.init]))

@@ -14,24 +14,16 @@ from typing import Any
 from wattest.errors import (
     FrameInfo,
     FuelExhausted,
+    GuestException,
     LimitExceeded,
     StackExhausted,
     Trap,
 )
 from wattest.interp.execute import trap_kind
 from wattest.interp.module import Instr
-from wattest.interp.prepare import (
-    BULK,
-    CALL,
-    NEXT,
-    RETURN,
-    Edge,
-    FunctionCode,
-    Segment,
-    Site,
-    prepare,
-)
-from wattest.interp.runtime import FuncInst, HostFunc, Store, WasmFunc
+from wattest.interp.prepare import FunctionCode, prepare
+from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
+from wattest.interp.segments import BULK, CALL, NEXT, RETURN, THROW, Edge, Segment, Site
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
 
@@ -102,8 +94,9 @@ class Machine:
         """The frames as errors show them, innermost first."""
         places = [(self._code, self._pc)]
         places += [(site.code, site.pc) for _, site in reversed(self._callers)]
+        exported: dict[int, dict[int, str]] = {}
         return tuple(
-            _frame_info(code.func, code.instrs[pc].offset)
+            _frame_info(code.func, code.instrs[pc].offset, exported)
             for code, pc in places
             if code.func is not None
         )
@@ -120,6 +113,7 @@ class Machine:
             Trap: with the backtrace filled in; `StackExhausted` among them.
             FuelExhausted: it can be run on once the store has more fuel.
             RuntimeError: an earlier run or step ended in an error that it cannot go on from.
+            GuestException: the guest threw an exception and did not catch it.
             Exception: what a host function or `Store.on_slice` raised; after the latter it can
                 be run on.
         """
@@ -231,6 +225,11 @@ class Machine:
                     edge = site.next
                 elif kind == NEXT:
                     edge = site.next
+                elif kind == THROW:
+                    self._save(site.code, r, site.pc, False)
+                    edge, r, gone, room = self._unwind(_thrown(r, site))
+                    frames -= gone
+                    slots -= room
                 elif kind == BULK:
                     store.fuel_used = mark - left
                     self._save(site.code, r, site.pc, False)
@@ -245,7 +244,7 @@ class Machine:
                     if func.__class__ is WasmFunc:
                         code = func.prepared
                         if code.__class__ is not FunctionCode:
-                            code = prepare(func)
+                            code = prepare(func)  # its first call
                         if kind == CALL:
                             frames += 1
                             slots += code.slots
@@ -266,6 +265,11 @@ class Machine:
                     self._save(site.code, r, site.pc, False)
                     try:
                         results = self._call_host(func, r[site.begin : site.end], site.code)
+                    except GuestException as error:
+                        edge, r, gone, room = self._unwind_host(error, func, kind != CALL)
+                        frames -= gone
+                        slots -= room
+                        continue
                     finally:
                         # The host function may have called the guest or changed the limit.
                         mark = self._same_slice(mark)
@@ -319,12 +323,20 @@ class Machine:
             self._pc = site.next.pc
         elif site.kind == RETURN:
             self._return(r[site.begin : site.end])
+        elif site.kind == THROW:
+            edge, r, _, _ = self._unwind(_thrown(r, site))
+            self._save(edge.code, r, edge.pc, True)
         else:
             func: FuncInst = site.func or r[site.end]
             args = r[site.begin : site.end]
             tail = site.kind != CALL
             if not isinstance(func, WasmFunc):
-                results = self._call_host(func, args, site.code)
+                try:
+                    results = self._call_host(func, args, site.code)
+                except GuestException as error:
+                    edge, r, _, _ = self._unwind_host(error, func, tail)
+                    self._save(edge.code, r, edge.pc, True)
+                    return
                 if tail:
                     self._return(results)
                 else:
@@ -369,12 +381,58 @@ class Machine:
                 error.machine = None
             raise
 
+    def _unwind(self, exn: ExnInst, *, tail: bool = False) -> tuple[Edge, list[Any], int, int]:
+        """Find the handler of an exception thrown at the saved state (spec 4.6.9, *throw_ref*).
+
+        Args:
+            exn: the exception.
+            tail: thrown by what a tail call called: the current frame is not there any more.
+
+        Returns:
+            The edge to its label, its frame's list, and how many frames and slots were left.
+
+        Raises:
+            GuestException: there is none in this machine.
+        """
+        callers = self._callers
+        code, pc = self._code, self._pc
+        gone = room = 0
+        while tail or (found := code.handler(pc, exn.tag)) is None:
+            tail = False
+            gone += 1
+            room += code.slots
+            if gone > len(callers):
+                raise GuestException(exn, self.backtrace())
+            site = callers[-gone][1]
+            code, pc = site.code, site.pc
+        r = callers[-gone][0] if gone else self._r
+        del callers[len(callers) - gone :]
+        clause, label = found
+        values = [] if clause.tag is None else exn.values
+        if clause.ref:
+            values = [*values, exn]
+        begin = code.locals + label.height
+        r[begin : begin + len(values)] = values
+        return code.edge(label.pc, charged=True), r, gone, room
+
+    def _unwind_host(
+        self, error: GuestException, func: FuncInst, tail: bool
+    ) -> tuple[Edge, list[Any], int, int]:
+        """The same for an exception that came out of a host function called at that state."""
+        try:
+            return self._unwind(error.exception, tail=tail)
+        except GuestException:
+            assert isinstance(func, HostFunc)
+            host = FrameInfo(None, None, func.name, None)
+            error.backtrace = (*error.backtrace, host, *self.backtrace())
+            raise error from None
+
     def _bulk(self, r: list[Any], site: Site) -> None:
         """Run a bulk instruction; its operands stay where they are until it is done."""
         assert site.action is not None
         try:
             result = site.action(self._charge, r[site.begin : site.end])
-        except Trap as error:
+        except (Trap, LimitExceeded) as error:
             raise self._failure(error) from None
         if site.pushes:
             r[site.begin] = result
@@ -428,8 +486,19 @@ class Machine:
         if isinstance(error, Trap):
             error.backtrace = self.backtrace()
             return error
+        if isinstance(error, LimitExceeded):
+            error.backtrace = error.backtrace or self.backtrace()
+            return error
         kind = trap_kind(self._code.instrs[self._pc].op, error)
         return error if kind is None else Trap(kind, self.backtrace())
+
+
+def _thrown(r: list[Any], site: Site) -> ExnInst:
+    """The exception that ``throw`` makes or ``throw_ref`` throws again."""
+    if site.tag is None:
+        exn: ExnInst = r[site.end]
+        return exn
+    return ExnInst(site.tag, r[site.begin : site.end])
 
 
 def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:
@@ -437,12 +506,16 @@ def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:
     return Frame(code.func, pc, code.instrs[pc], tuple(r[:split]), tuple(r[split : split + height]))
 
 
-def _frame_info(func: WasmFunc, offset: int) -> FrameInfo:
+def _frame_info(func: WasmFunc, offset: int, exported: dict[int, dict[int, str]]) -> FrameInfo:
+    """A line of a backtrace; ``exported`` keeps each module's exported names for the next."""
     module = func.module.module
     name = module.names.functions.get(func.index)
     if name is None:
-        for export in module.exports:
-            if export.kind == "func" and export.index == func.index:
-                name = export.name
-                break
+        names = exported.get(id(module))
+        if names is None:
+            names = exported[id(module)] = {}
+            for export in reversed(module.exports):
+                if export.kind == "func":
+                    names[export.index] = export.name
+        name = names.get(func.index)
     return FrameInfo(module.names.module, func.index, name, offset)

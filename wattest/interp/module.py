@@ -6,8 +6,9 @@ instructions when it is needed. Concrete heap types are type indices here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Union, overload
 
 from wattest.interp.opcodes import Opcode
 from wattest.interp.types import (
@@ -176,6 +177,58 @@ class Global:
     offset: int
 
 
+class RefFuncs(Sequence[Expr]):
+    """Constant expressions ``ref.func`` for each of many function indices, made as they are
+    asked for: a segment may have millions, of a byte each in the binary.
+
+    Args:
+        indices: the functions.
+        offsets: byte offset of each index.
+        ref_func, end: the opcodes.
+        offset: that the ``end`` of each is given.
+
+    Attributes:
+        indices: as given.
+    """
+
+    __slots__ = ("_end", "_offsets", "_ref_func", "indices")
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        offsets: Sequence[int],
+        ref_func: Opcode,
+        end: Opcode,
+        offset: int,
+    ) -> None:
+        self.indices = indices
+        self._offsets = offsets
+        self._ref_func = ref_func
+        self._end = Instr(end, None, offset)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, place: int) -> Expr: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Expr]: ...
+    def __getitem__(self, place: int | slice) -> Expr | Sequence[Expr]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        return (Instr(self._ref_func, self.indices[place], self._offsets[place]), self._end)
+
+    def __iter__(self) -> Iterator[Expr]:
+        op, end = self._ref_func, self._end
+        for index, offset in zip(self.indices, self._offsets):
+            yield Instr(op, index, offset), end
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True)
 class Elem:
     """An element segment (spec 2.5.7).
@@ -190,7 +243,7 @@ class Elem:
     """
 
     type: RefType
-    init: tuple[Expr, ...]
+    init: Sequence[Expr]
     mode: str
     table: int | None
     start: Expr | None

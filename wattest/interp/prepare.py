@@ -1,47 +1,33 @@
 """From a function's instructions to what the machine runs.
 
 `FunctionCode` knows a body's control structure: where each branch goes, how high the operand
-stack is, what each segment costs (docs/fuel.md). From it a `Segment` is made when it is first
-reached: the steps of straight code and how control goes on behind them. `FunctionCode.edge`
-gives the segment at an instruction, in which operands stay unevaluated until they are used, so
-that one step does several instructions' work; `FunctionCode.single` gives one instruction
-alone, for stepping. Both are made from the same functions by the same builder.
+stack is, what each segment costs (docs/fuel.md). Segments are built when they are first reached:
+`FunctionCode.edge` leads to the straight code from an instruction on, `FunctionCode.single` gives
+one instruction alone, for stepping. Both come from `wattest.interp.builder`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from wattest.interp.builder import (
+    CALLS,
+    COMPUTED_CALLS,
+    TAIL_CALLS,
+    VARIADIC,
+    Builder,
+    stack_effect,
+    variadic_operands,
+)
 from wattest.interp.decode import decode_body
-from wattest.interp.execute import FUNCTIONS, control
-from wattest.interp.module import FuncFacts, Instr
-from wattest.interp.opcodes import Opcode
-from wattest.interp.runtime import FuncInst, ModuleInst, WasmFunc
-from wattest.interp.steps import MAX_SIZE, Expression, Step, constant, make, slot, template
+from wattest.interp.module import Catch, FuncFacts, Instr
+from wattest.interp.runtime import ModuleInst, TagInst, WasmFunc
+from wattest.interp.segments import Edge, Label, Segment
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
 from wattest.interp.validate import function_facts
 
-__all__ = [
-    "BULK",
-    "CALL",
-    "NEXT",
-    "RETURN",
-    "TAIL_CALL",
-    "Edge",
-    "FunctionCode",
-    "Segment",
-    "Site",
-    "default_value",
-    "prepare",
-]
-
-_MAX_PENDING = 24
-"""Operands that may wait to be computed at once."""
-
-_JOIN_DISTANCE = 24
-"""A segment runs on through a join that lies no further than this from its beginning."""
+__all__ = ["FunctionCode", "default_value", "prepare"]
 
 
 def default_value(valtype: ValType) -> Any:
@@ -52,110 +38,13 @@ def default_value(valtype: ValType) -> Any:
 _DEFAULTS: dict[Any, Any] = {I32: 0, I64: 0, F32: 0.0, F64: 0.0, V128: bytes(16)}
 
 
-# Kinds of sites.
-NEXT = 0
-CALL = 1
-TAIL_CALL = 2
-RETURN = 3
-BULK = 4
-
-
-class Site:
-    """Where a segment ends but for a branch: a call, a return, a bulk instruction.
-
-    Attributes:
-        kind: NEXT (nothing happens: go to ``next``), CALL, TAIL_CALL, RETURN or BULK.
-        code: the code it is in.
-        pc: index of its instruction.
-        func: the function a direct call calls, or None: it is then in slot ``end``.
-        begin, end: slots of the arguments, of the operands, or of the values returned.
-        next: where execution goes on in this frame.
-        action: what a bulk instruction does: called with the fuel charge and the operands.
-        pushes: whether it returns a value to push.
-    """
-
-    __slots__ = ("action", "begin", "code", "end", "func", "kind", "next", "pc", "pushes")
-
-    def __init__(self, kind: int, code: FunctionCode, pc: int, begin: int, end: int) -> None:
-        self.kind = kind
-        self.code = code
-        self.pc = pc
-        self.begin = begin
-        self.end = end
-        self.func: FuncInst | None = None
-        self.next: Edge = None  # type: ignore[assignment]
-        self.action: Callable[..., Any] | None = None
-        self.pushes = False
-
-
-class Segment:
-    """Straight code.
-
-    Attributes:
-        steps: what to call with the frame's list, one after the other.
-        pcs: for each step, index of the instruction that a trap in it belongs to.
-        control: the step that gives the edge to follow, or None: then there is a site.
-        control_pc: index of the instruction that a trap in ``control`` belongs to.
-        site: how it ends where there is no ``control``.
-    """
-
-    __slots__ = ("control", "control_pc", "pcs", "site", "steps")
-
-    def __init__(self) -> None:
-        self.steps: Sequence[Step] = ()
-        self.pcs: Sequence[int] = ()
-        self.control: Step | None = None
-        self.control_pc = -1
-        self.site: Site = None  # type: ignore[assignment]
-
-
-class Edge(Segment):
-    """A way into a segment, with the fuel to charge for taking it.
-
-    It is a copy of the segment's attributes, made when it is first taken: until then its
-    ``control`` does that and leads to the edge that charges nothing.
-    """
-
-    __slots__ = ("code", "cost", "pc")
-
-    def __init__(self, code: FunctionCode, pc: int, cost: int) -> None:
-        super().__init__()
-        self.code = code
-        self.pc = pc
-        self.cost = cost
-        self.control = self._first
-
-    def _first(self, r: list[Any]) -> Edge:
-        segment = self.code.segment(self.pc)
-        self.steps, self.pcs = segment.steps, segment.pcs
-        self.control_pc, self.site = segment.control_pc, segment.site
-        self.control = segment.control
-        return self.code.edge(self.pc, charged=False)
-
-
-class Label:
-    """Where a branch goes (spec 4.2.15).
-
-    Attributes:
-        pc: index of the instruction to go on at.
-        arity: number of values taken along.
-        height: operand height below them.
-        backward: whether it is a loop's.
-    """
-
-    __slots__ = ("arity", "backward", "height", "pc")
-
-    def __init__(self, pc: int, arity: int, height: int, backward: bool) -> None:
-        self.pc = pc
-        self.arity = arity
-        self.height = height
-        self.backward = backward
-
-
 class _Block:
     """An entry of the control stack during analysis."""
 
-    __slots__ = ("alive", "else_pc", "if_pc", "label", "params", "reached", "results")
+    __slots__ = (
+        "alive", "catches", "else_pc", "if_pc", "label", "params", "reached", "results",
+        "start",
+    )  # fmt: skip
 
     def __init__(self, label: Label, params: int, results: int, alive: bool, if_pc: int) -> None:
         self.label = label
@@ -165,89 +54,20 @@ class _Block:
         self.if_pc = if_pc
         self.else_pc = -1
         self.reached = False
+        self.start = -1
+        self.catches: list[tuple[Catch, Label]] | None = None
 
 
-_BLOCKS = frozenset({"block", "loop", "if"})
-_BRANCHES = frozenset({"br", "br_if", "br_table"})
-_CALLS = frozenset({"call", "call_indirect", "return_call", "return_call_indirect"})
-_TAIL_CALLS = frozenset({"return_call", "return_call_indirect"})
-_ENDS_SEGMENT = _BRANCHES | _TAIL_CALLS | {"return", "unreachable", "if"}
-
-_BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
-    "memarg": lambda inst, imm: (inst.mems[imm.memory], imm.offset),
-    "memory": lambda inst, imm: (inst.mems[imm],),
-    "table": lambda inst, imm: (inst.tables[imm],),
-    "global": lambda inst, imm: (inst.globals[imm],),
-    "func": lambda inst, imm: (inst.funcs[imm],),
-    "elem": lambda inst, imm: (inst.elems[imm],),
-    "data": lambda inst, imm: (inst.datas[imm],),
-    "heaptype": lambda inst, imm: (),
-    "valtypes": lambda inst, imm: (),
-    "lane": lambda inst, imm: (imm,),
-    "lanes": lambda inst, imm: (imm,),
-}
-"""For each kind of immediate, what an instruction's function gets for it."""
-
-_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "heaptype": 0, "valtypes": 0}
-
-
-class _Straight:
-    """What the builder knows of an instruction that is not a control instruction."""
-
-    __slots__ = ("bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store",
-                 "traps")  # fmt: skip
-
-    def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
-        self.function = function
-        names = list(inspect.signature(function).parameters)
-        self.bulk = names[:1] == ["charge"]
-        self.store = names[:1] == ["store"]
-        self.bound = sum(_BOUND_COUNT[kind] for kind in op.immediates)
-        if op.params is not None and op.results is not None:
-            self.operands, self.pushes = len(op.params), len(op.results) > 0
-        else:
-            self.operands = len(names) - (self.bulk or self.store) - self.bound
-            self.pushes = function.__annotations__["return"] != "None"
-        memarg = op.immediates[:1] == ("memarg",)
-        self.traps = (
-            memarg
-            or op.name in ("table.get", "table.set")
-            or any(word in op.name for word in (".div_s", ".div_u", ".rem_"))
-            or (".trunc_f" in op.name)
-        )
-        reads = op.name in ("global.get", "memory.size", "table.size")
-        self.effect = not self.pushes or self.store
-        self.ordered = self.traps or reads
-
-
-_STRAIGHT: dict[str, _Straight] = {}
-
-
-def _straight(op: Opcode) -> _Straight:
-    known = _STRAIGHT.get(op.name)
-    if known is None:
-        # Constants push their immediate; the builder needs no function for them.
-        function = FUNCTIONS[op.name]
-        known = _STRAIGHT[op.name] = _Straight(op, function)
-    return known
-
-
-_CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "v128.const"})
-_LOCALS = {"local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1)}
-
-
-def _stack_effect(op: Opcode) -> tuple[int, int]:
-    """Operands popped and pushed by a straight instruction."""
-    name = op.name
-    if name in _CONSTANTS:
-        return (0, 1)
-    if name in _LOCALS:
-        return _LOCALS[name]
-    straight = _straight(op)
-    return (straight.operands, int(straight.pushes))
-
+_BLOCKS = frozenset({"block", "loop", "if", "try_table"})
+_BRANCHES = frozenset(
+    "br br_if br_table br_on_null br_on_non_null br_on_cast br_on_cast_fail".split()
+)
+_CAST_BRANCHES = frozenset({"br_on_cast", "br_on_cast_fail"})
+_ENDS = frozenset({"return", "unreachable", "throw", "throw_ref"})
+_ENDS_SEGMENT = _BRANCHES | TAIL_CALLS | _ENDS | {"if"}
 
 _EFFECTS: dict[str, tuple[int, int]] = {}
+"""Operands popped and pushed, of the straight instructions met so far."""
 
 
 class FunctionCode:
@@ -268,6 +88,8 @@ class FunctionCode:
         arms: for ``if``: index of the instruction to go on at when the condition is zero;
             for ``else``: of the one behind the matching ``end``.
         joins: indices that several ways lead to.
+        tries: for each ``try_table``, inner before outer: the indices of it and of its end, and
+            its clauses with their labels.
         entry: the edge into the function.
     """
 
@@ -295,8 +117,10 @@ class FunctionCode:
         self.labels: dict[int, list[Label]] = {}
         self.arms: dict[int, int] = {}
         self.joins: set[int] = set()
+        self.tries: list[tuple[int, int, list[tuple[Catch, Label]]]] = []
         self.rest = values + [None] * self._analyse()
         self._charge()
+        self._handlers: dict[tuple[int, TagInst], tuple[Catch, Label] | None] = {}
         self._segments: dict[int, Segment] = {}
         self._charged: dict[int, Edge] = {}
         self._free: dict[int, Edge] = {}
@@ -319,8 +143,9 @@ class FunctionCode:
 
     def call_arity(self, instr: Instr) -> tuple[int, int]:
         """Parameters and results of the function that a call instruction calls."""
-        if "indirect" in instr.op.name:
-            return self._func_arity(instr.imm[0])
+        if instr.op.name in COMPUTED_CALLS:
+            imm = instr.imm
+            return self._func_arity(imm if isinstance(imm, int) else imm[0])
         comp = self.inst.funcs[instr.imm].type.comp
         assert isinstance(comp, FuncType)
         return (len(comp.params), len(comp.results))
@@ -341,7 +166,7 @@ class FunctionCode:
                 if alive:
                     height += effect[1] - effect[0]
             elif name in _BLOCKS:
-                params, results = self._arity(imm)
+                params, results = self._arity(imm[0] if name == "try_table" else imm)
                 if name == "if":
                     height -= 1
                 base = height - params
@@ -350,7 +175,15 @@ class FunctionCode:
                     self.joins.add(pc + 1)
                 else:
                     label = Label(-1, results, base, False)
-                blocks.append(_Block(label, params, results, alive, pc if name == "if" else -1))
+                block = _Block(label, params, results, alive, pc if name == "if" else -1)
+                if name == "try_table":
+                    block.start = pc
+                    block.catches = []
+                    for clause in imm[1]:
+                        target = blocks[-1 - clause.label]
+                        block.catches.append((clause, target.label))
+                        target.reached |= alive and not target.label.backward
+                blocks.append(block)
             elif name == "else":
                 block = blocks[-1]
                 arms[block.if_pc] = pc + 1
@@ -368,6 +201,8 @@ class FunctionCode:
                         block.reached = True
                 if label.pc < 0:
                     label.pc = pc + 1
+                if block.catches:
+                    self.tries.append((block.start, pc, block.catches))
                 if block.reached:
                     self.joins.add(pc + 1)
                 alive = block.alive and (alive or block.reached)
@@ -375,22 +210,29 @@ class FunctionCode:
                 if not blocks:
                     heights[pc] = height
             elif name in _BRANCHES:
-                depths = (imm,) if name != "br_table" else (*imm[0], imm[1])
+                if name == "br_table":
+                    depths = (*imm[0], imm[1])
+                else:
+                    depths = (imm[0] if name in _CAST_BRANCHES else imm,)
                 targets = [blocks[-1 - depth] for depth in depths]
                 labels[pc] = [target.label for target in targets]
                 for target in targets:
                     target.reached |= alive and not target.label.backward
-                height -= 1
-                alive = alive and name == "br_if"
-            elif name in ("return", "unreachable"):
+                if name != "br_on_null" and name not in _CAST_BRANCHES:
+                    height -= 1
+                alive = alive and name not in ("br", "br_table")
+            elif name in _ENDS:
                 alive = False
-            elif name in _CALLS:
+            elif name in CALLS:
                 params, results = self.call_arity(instr)
                 if alive:
-                    height += results - params - ("indirect" in name)
-                alive = alive and name not in _TAIL_CALLS
+                    height += results - params - (name in COMPUTED_CALLS)
+                alive = alive and name not in TAIL_CALLS
+            elif name in VARIADIC:
+                if alive:
+                    height += 1 - variadic_operands(self.inst, op, imm)
             else:
-                _EFFECTS[name] = effect = (0, 0) if name == "nop" else _stack_effect(op)
+                _EFFECTS[name] = effect = (0, 0) if name == "nop" else stack_effect(op)
                 if alive:
                     height += effect[1] - effect[0]
             if height > top and alive:
@@ -417,6 +259,21 @@ class FunctionCode:
 
     # What runs
 
+    def handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
+        """The clause that catches an exception thrown at an instruction, or None."""
+        key = (pc, tag)
+        if key not in self._handlers:
+            self._handlers[key] = self._find_handler(pc, tag)
+        return self._handlers[key]
+
+    def _find_handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
+        for start, end, clauses in self.tries:
+            if start < pc < end:
+                for clause, label in clauses:
+                    if clause.tag is None or self.inst.tags[clause.tag] is tag:
+                        return clause, label
+        return None
+
     def edge(self, pc: int, *, charged: bool) -> Edge:
         """The way to an instruction, either charging its segment or (going on inside one) not."""
         edges = self._charged if charged else self._free
@@ -429,349 +286,15 @@ class FunctionCode:
         """The straight code from an instruction on."""
         segment = self._segments.get(pc)
         if segment is None:
-            segment = self._segments[pc] = _Builder(self, pc, fused=True).build()
+            segment = self._segments[pc] = Builder(self, pc, single=False).build()
         return segment
 
     def single(self, pc: int) -> Segment:
         """One instruction alone."""
         segment = self._single.get(pc)
         if segment is None:
-            segment = self._single[pc] = _Builder(self, pc, fused=False).build()
+            segment = self._single[pc] = Builder(self, pc, single=True).build()
         return segment
-
-
-class _Builder:
-    """Makes a segment: goes through straight code with the operands still to be computed.
-
-    ``pending`` holds them by height; any other operand is in its own slot. Two rules keep the
-    outcome equal to that of the instructions in order: before a slot is written, what reads it
-    is computed; before something that may trap, change state or depend on state is computed,
-    what is pending of that kind is.
-    """
-
-    def __init__(self, code: FunctionCode, pc: int, *, fused: bool) -> None:
-        self.code = code
-        self.pc = pc
-        self.fused = fused
-        self.height = code.heights[pc]
-        self.pending: dict[int, Expression] = {}
-        self.steps: list[Step] = []
-        self.pcs: list[int] = []
-        self.segment = Segment()
-
-    # Operands
-
-    def home(self, index: int) -> int:
-        """The slot of the operand at that height."""
-        return self.code.locals + index
-
-    def emit(self, parts: Sequence[Any], pc: int) -> None:
-        self.steps.append(make(parts))
-        self.pcs.append(pc)
-
-    def assign(self, target: int, value: Expression) -> None:
-        self.emit((*slot(target).parts, " = ", *value.parts), value.pc)
-
-    def settle(self, index: int) -> None:
-        """Compute the operand at that height into its slot."""
-        value = self.pending.get(index)
-        if value is not None:
-            home = self.home(index)
-            self.free(home, index)
-            del self.pending[index]
-            self.assign(home, value)
-
-    def free(self, target: int, below: int) -> None:
-        """Compute the operands under a height that read the slot ``target``."""
-        for index in sorted(self.pending):
-            if index < below and target in self.pending[index].slots:
-                self.settle(index)
-
-    def settle_all(self) -> None:
-        for index in sorted(self.pending):
-            self.settle(index)
-
-    def settle_ordered(self) -> None:
-        for index in sorted(self.pending):
-            if self.pending[index].ordered:
-                self.settle(index)
-
-    def push(self, value: Expression, *, now: bool = False) -> None:
-        self.pending[self.height] = value
-        self.height += 1
-        if now or not self.fused:
-            self.settle(self.height - 1)
-        elif len(self.pending) > _MAX_PENDING:
-            self.settle(min(self.pending))
-
-    def take(self, index: int) -> Expression:
-        if index in self.pending:
-            return self.pending.pop(index)
-        return slot(self.home(index))
-
-    def pop(self) -> Expression:
-        self.height -= 1
-        return self.take(self.height)
-
-    def settle_top_if_ordered(self) -> None:
-        value = self.pending.get(self.height - 1)
-        if value is not None and value.ordered:
-            self.settle(self.height - 1)
-
-    # Straight instructions
-
-    def straight(self, instr: Instr, pc: int) -> None:
-        op, imm, _ = instr
-        name = op.name
-        if name in _CONSTANTS:
-            self.push(constant(imm))
-        elif name == "local.get":
-            self.push(slot(imm))
-        elif name in ("local.set", "local.tee"):
-            value = self.pop()
-            self.free(imm, self.height)
-            self.assign(imm, value)
-            if name == "local.tee":
-                self.push(slot(imm))
-        elif name == "drop":
-            self.settle_top_if_ordered()
-            self.pop()
-        elif name != "nop":
-            self.apply(_straight(op), self.bound(op, imm), pc)
-
-    def bound(self, op: Opcode, imm: Any) -> list[Any]:
-        """What an instruction's function gets for its immediates."""
-        inst = self.code.inst
-        kinds = op.immediates
-        values: list[Any] = []
-        for kind, value in zip(kinds, imm if len(kinds) > 1 else (imm,)):
-            values += _BOUND[kind](inst, value)
-        return values
-
-    def operands(self, count: int, fits: Callable[[int, Expression], bool]) -> list[Expression]:
-        """Pop operands; what does not fit as an expression is computed first."""
-        base = self.height - count
-        size = 1
-        for index in range(base, self.height):
-            value = self.pending.get(index)
-            if value is None or not value.size:
-                continue
-            size += value.size
-            if size > MAX_SIZE or not fits(index - base, value):
-                size -= value.size
-                self.settle(index)
-        result = [self.take(index) for index in range(base, self.height)]
-        self.height = base
-        return result
-
-    def apply(self, row: _Straight, bound: list[Any], pc: int) -> None:
-        """Put an instruction's operands into its function's text."""
-        if row.store:
-            bound = [self.code.inst.store, *bound]
-        first = len(bound)
-        text = template(row.function, first)
-        operands = self.operands(
-            row.operands, lambda n, value: text.accepts(n + first, value, row.traps)
-        )
-        if row.ordered or row.effect:
-            self.settle_ordered()
-        trap_pc = pc if row.traps else max((value.pc for value in operands), default=-1)
-        parts = text.fill(bound, operands, test=False)
-        if not row.pushes:
-            self.emit(parts, trap_pc)
-            return
-        value = Expression(
-            parts,
-            text.fill(bound, operands, test=True),
-            1 + sum(value.size for value in operands),
-            frozenset().union(*(value.slots for value in operands)),
-            row.ordered or any(value.ordered for value in operands),
-            trap_pc,
-            text.names.union(*(value.names for value in operands)),
-        )
-        self.push(value, now=row.effect)
-
-    # Segments
-
-    def build(self) -> Segment:
-        code = self.code
-        instrs, arms, joins = code.instrs, code.arms, code.joins
-        start = pc = self.pc
-        last = len(instrs) - 1
-        while True:
-            if pc - start > _JOIN_DISTANCE and pc in joins and self.fused:
-                self.settle_all()
-                self.site(NEXT, pc, 0, 0).next = code.edge(pc, charged=False)
-                break
-            instr = instrs[pc]
-            name = instr.op.name
-            if pc == last:
-                self.settle_all()
-                end = self.home(self.height)
-                self.site(RETURN, pc, end - code.results, end)
-                break
-            if name == "else":
-                pc = arms[pc]
-                continue
-            if name in _CONTROL:
-                if _CONTROL[name](self, instr, pc):
-                    break
-            elif (row := _STRAIGHT.get(name)) is not None and row.bulk:
-                self.bulk(row, instr, pc)
-                break
-            else:
-                self.straight(instr, pc)
-            pc += 1
-            if not self.fused:
-                self.site(NEXT, pc, 0, 0).next = code.edge(pc, charged=False)
-                break
-        segment = self.segment
-        segment.steps, segment.pcs = tuple(self.steps), tuple(self.pcs)
-        return segment
-
-    def site(self, kind: int, pc: int, begin: int, end: int) -> Site:
-        site = Site(kind, self.code, pc, begin, end)
-        self.segment.site = site
-        return site
-
-    def bulk(self, row: _Straight, instr: Instr, pc: int) -> None:
-        self.settle_all()
-        end = self.home(self.height)
-        site = self.site(BULK, pc, end - row.operands, end)
-        bound = self.bound(instr.op, instr.imm)
-        function = row.function
-        site.action = lambda charge, operands: function(charge, *bound, *operands)
-        site.pushes = row.pushes
-        site.next = self.code.edge(pc + 1, charged=False)
-
-    # Control instructions (spec 4.6.8-4.6.10). Each returns whether the segment ends.
-
-    def nothing(self, instr: Instr, pc: int) -> bool:
-        """``block``, ``loop`` and ``end`` only mark places; branches know where they go."""
-        return False
-
-    def unreachable(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        self.control(make(template(control.unreachable, 0).fill((), (), test=False)), pc)
-        return True
-
-    def control(self, step: Step, pc: int) -> None:
-        self.segment.control, self.segment.control_pc = step, pc
-
-    def condition(self) -> Expression:
-        """Pop the condition and compute everything under it."""
-        value = self.pop()
-        self.settle_all()
-        return value
-
-    def moves(self, label: Label) -> tuple[Any, ...]:
-        """The text that moves a branch's values down to where its target expects them."""
-        source = self.height - label.arity
-        if label.arity == 0 or source == label.height:
-            return ()
-        target = self.home(label.height)
-        if label.arity == 1:
-            return (*slot(target).parts, " = ", *slot(self.home(source)).parts, "\n")
-        bounds = (target, target + label.arity, self.home(source), self.home(source) + label.arity)
-        a, b, c, d = (constant(value).parts for value in bounds)
-        return ("r[", *a, ":", *b, "] = r[", *c, ":", *d, "]\n")
-
-    def if_(self, instr: Instr, pc: int) -> bool:
-        condition = self.condition()
-        then = constant(self.code.edge(pc + 1, charged=True)).parts
-        other = constant(self.code.edge(self.code.arms[pc], charged=True)).parts
-        self.control(
-            make(("return ", *then, " if ", *condition.test, " else ", *other)), condition.pc
-        )
-        return True
-
-    def br(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        (label,) = self.code.labels[pc]
-        target = constant(self.code.edge(label.pc, charged=True)).parts
-        self.control(make((*self.moves(label), "return ", *target)), pc)
-        return True
-
-    def br_if(self, instr: Instr, pc: int) -> bool:
-        condition = self.condition()
-        (label,) = self.code.labels[pc]
-        taken = constant(self.code.edge(label.pc, charged=True)).parts
-        other = constant(self.code.edge(pc + 1, charged=True)).parts
-        moves = self.moves(label)
-        if moves:
-            text = ("if ", *condition.test, ":\n ", *moves, " return ", *taken, "\n",
-                    "return ", *other)  # fmt: skip
-        else:
-            text = ("return ", *taken, " if ", *condition.test, " else ", *other)
-        self.control(make(text), condition.pc)
-        return True
-
-    def br_table(self, instr: Instr, pc: int) -> bool:
-        index = self.condition()
-        labels = self.code.labels[pc]
-        edges = tuple(self.code.edge(label.pc, charged=True) for label in labels)
-        last = len(edges) - 1
-        table, count, default = (constant(v).parts for v in (edges, last, edges[last]))
-        text: tuple[Any, ...]
-        if any(map(self.moves, labels)):
-            arity = labels[0].arity
-            source = self.home(self.height - arity)
-            targets = tuple(self.home(label.height) for label in labels)
-            homes, size, begin, end = (
-                constant(v).parts for v in (targets, arity, source, source + arity)
-            )
-            text = ("i = ", *index.parts, "\nif i > ", *count, ": i = ", *count,
-                    "\nt = ", *homes, "[i]\nr[t:t + ", *size, "] = r[", *begin, ":", *end,
-                    "]\nreturn ", *table, "[i]")  # fmt: skip
-        else:
-            text = ("return ", *table, "[i] if (i := ", *index.parts, ") < ", *count, " else ",
-                    *default)  # fmt: skip
-        self.control(make(text), index.pc)
-        return True
-
-    def return_(self, instr: Instr, pc: int) -> bool:
-        self.settle_all()
-        end = self.home(self.height)
-        self.site(RETURN, pc, end - self.code.results, end)
-        return True
-
-    def call(self, instr: Instr, pc: int) -> bool:
-        kind = TAIL_CALL if instr.op.name in _TAIL_CALLS else CALL
-        func: FuncInst | None = None
-        params, _ = self.code.call_arity(instr)
-        if "indirect" in instr.op.name:
-            deftype, table = self.code.inst.types[instr.imm[0]], self.code.inst.tables[instr.imm[1]]
-            self.settle_top_if_ordered()
-            index = self.pop()
-            self.settle_all()
-            found = template(control.call_indirect, 2).fill((table, deftype), (index,), test=False)
-            self.emit((*slot(self.home(self.height)).parts, " = ", *found), pc)
-        else:
-            func = self.code.inst.funcs[instr.imm]
-            self.settle_all()
-        end = self.home(self.height)
-        site = self.site(kind, pc, end - params, end)
-        site.func = func
-        if kind == CALL:
-            site.next = self.code.edge(pc + 1, charged=False)
-        return True
-
-
-_CONTROL: dict[str, Callable[[_Builder, Instr, int], bool]] = {
-    "unreachable": _Builder.unreachable,
-    "block": _Builder.nothing,
-    "loop": _Builder.nothing,
-    "end": _Builder.nothing,
-    "if": _Builder.if_,
-    "br": _Builder.br,
-    "br_if": _Builder.br_if,
-    "br_table": _Builder.br_table,
-    "return": _Builder.return_,
-    "call": _Builder.call,
-    "call_indirect": _Builder.call,
-    "return_call": _Builder.call,
-    "return_call_indirect": _Builder.call,
-}
 
 
 def prepare(func: WasmFunc) -> FunctionCode:

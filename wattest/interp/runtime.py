@@ -5,6 +5,7 @@ An instance's Python object is its address. Both engines work on these instances
 
 from __future__ import annotations
 
+import gc
 import mmap
 import struct
 import sys
@@ -28,15 +29,22 @@ from wattest.interp.types import (
 )
 
 __all__ = [
+    "ArrayInst",
+    "Budget",
     "DataInst",
     "ElemInst",
+    "ExnInst",
     "Extern",
+    "Externalized",
     "FuncInst",
     "GlobalInst",
+    "Heap",
     "HostFunc",
+    "Internalized",
     "MemInst",
     "ModuleInst",
     "Store",
+    "StructInst",
     "TableInst",
     "TagInst",
     "WasmFunc",
@@ -62,6 +70,7 @@ class Store:
         host_calls: calls of host functions so far.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
+        heap: room for structures and arrays.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -74,8 +83,10 @@ class Store:
     host_calls: int = 0
     peak_pages: int = 0
     engine_state: Any = None
+    heap: Heap = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.heap = Heap(self.limits.heap_fields)
         if self.fuel_limit is None:
             self.fuel_limit = self.limits.fuel
 
@@ -144,6 +155,25 @@ class HostFunc:
 FuncInst = Union[WasmFunc, HostFunc]
 
 
+class Budget:
+    """What the memories, or the tables, of one module instance may still take together.
+
+    Without it a module with many memories could have the limit many times over.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int) -> bool:
+        """Take ``count`` pages or elements; False, and nothing taken, when there are fewer."""
+        if count > self.left:
+            return False
+        self.left -= count
+        return True
+
+
 @dataclass(eq=False)
 class TableInst:
     """A table instance (spec 4.2.7).
@@ -152,30 +182,45 @@ class TableInst:
         type: its type, with the current size as minimum.
         elem: the references.
         limit: most elements it may grow to: the smaller of declared maximum and run limit.
+        budget: what it may take together with others.
     """
 
     type: TableType
     elem: list[Any]
     limit: int
+    budget: Budget
 
     @classmethod
-    def allocate(cls, tabletype: TableType, init: Any, limits: Limits) -> TableInst:
+    def allocate(
+        cls, tabletype: TableType, init: Any, limits: Limits, budget: Budget | None = None
+    ) -> TableInst:
         """Make a table (spec 4.7.1, *alloctable*).
 
+        Args:
+            tabletype: its type.
+            init: the reference that it is filled with.
+            limits: the limits of the run.
+            budget: shared with other tables; None: it has one of its own.
+
         Raises:
-            LimitExceeded: it starts larger than ``limits.table_elements``.
+            LimitExceeded: it starts larger than ``limits.table_elements`` or the budget.
         """
         size = tabletype.limits.minimum
-        if size > limits.table_elements:
+        budget = Budget(limits.table_elements) if budget is None else budget
+        if not budget.take(size):
             raise LimitExceeded("table elements", limits.table_elements)
         declared = tabletype.limits.maximum
         bound = limits.table_elements if declared is None else min(declared, limits.table_elements)
-        return cls(tabletype, [init] * size, min(bound, _MAX_TABLE_32))
+        return cls(tabletype, [init] * size, min(bound, _MAX_TABLE_32), budget)
+
+    def can_grow(self, count: int) -> bool:
+        """Whether it may have ``count`` more elements."""
+        return count <= self.budget.left and len(self.elem) + count <= self.limit
 
     def grow(self, count: int, init: Any) -> bool:
         """Append ``count`` references (spec 4.7.1, *growtable*); False when that is too many."""
         size = len(self.elem) + count
-        if size > self.limit:
+        if size > self.limit or not self.budget.take(count):
             return False
         self.elem.extend([init] * count)
         limits = SizeLimits(size, self.type.limits.maximum)
@@ -194,6 +239,7 @@ class MemInst:
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
         limit: most pages it may grow to.
+        budget: what it may take together with others.
         native: an engine's own record of it, told of every growth (``resize(length)``), or None.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
@@ -201,8 +247,8 @@ class MemInst:
     """
 
     __slots__ = (
-        "__weakref__", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit", "native",
-        "type", "u8", "u16", "u32", "u64",
+        "__weakref__", "budget", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
+        "native", "type", "u8", "u16", "u32", "u64",
     )  # fmt: skip
 
     u8: Any
@@ -215,15 +261,21 @@ class MemInst:
     f32: Any
     f64: Any
 
-    def __init__(self, memtype: MemType, limits: Limits) -> None:
+    def __init__(self, memtype: MemType, limits: Limits, budget: Budget | None = None) -> None:
         """Make a memory (spec 4.7.1, *allocmem*).
 
+        Args:
+            memtype: its type.
+            limits: the limits of the run.
+            budget: shared with other memories; None: it has one of its own.
+
         Raises:
-            LimitExceeded: it starts larger than ``limits.memory_pages``, or the host has no
-                room for it.
+            LimitExceeded: it starts larger than ``limits.memory_pages`` or the budget, or the
+                host has no room for it.
         """
         declared = memtype.limits.maximum
-        if memtype.limits.minimum > limits.memory_pages:
+        self.budget = Budget(limits.memory_pages) if budget is None else budget
+        if not self.budget.take(memtype.limits.minimum):
             raise LimitExceeded("memory pages", limits.memory_pages)
         bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
         if memtype.address is I32:
@@ -252,7 +304,7 @@ class MemInst:
     def grow(self, count: int) -> bool:
         """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
         pages = self.length // PAGE_SIZE + count
-        if pages > self.limit:
+        if pages > self.limit or not self.budget.take(count):
             return False
         self.length = pages * PAGE_SIZE
         limits = SizeLimits(pages, self.type.limits.maximum)
@@ -324,6 +376,100 @@ class TagInst:
     """A tag instance (spec 4.2.10)."""
 
     type: TagType
+
+
+class Heap:
+    """What the structures and arrays of a store take; each counts its fields and 16 more.
+
+    Attributes:
+        limit: what they may take together.
+        used: what they take now.
+    """
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, count: int) -> Room:
+        """Room for an object of ``count`` fields; it comes back when the room is forgotten.
+
+        Raises:
+            LimitExceeded: there is not so much room.
+        """
+        size = count + _OBJECT_FIELDS
+        if self.used + size > self.limit:
+            # Objects that refer to each other in a circle wait for Python's collector.
+            gc.collect()
+            if self.used + size > self.limit:
+                raise LimitExceeded("heap fields", self.limit)
+        return Room(self, size)
+
+
+_OBJECT_FIELDS = 16
+
+
+class Room:
+    """A part of a heap, held as long as this object lives."""
+
+    __slots__ = ("heap", "size")
+
+    def __init__(self, heap: Heap, size: int) -> None:
+        self.heap = heap
+        self.size = size
+        heap.used += size
+
+    def __del__(self) -> None:
+        self.heap.used -= self.size
+
+
+class StructInst:
+    """A structure instance (spec 4.2.14): its defined type and its fields, packed ones masked."""
+
+    __slots__ = ("__weakref__", "fields", "room", "type")
+
+    def __init__(self, deftype: DefType, fields: list[Any], room: Room) -> None:
+        self.type = deftype
+        self.fields = fields
+        self.room = room
+
+
+class ArrayInst:
+    """An array instance (spec 4.2.14): its defined type and its elements, packed ones masked."""
+
+    __slots__ = ("__weakref__", "elems", "room", "type")
+
+    def __init__(self, deftype: DefType, elems: list[Any], room: Room) -> None:
+        self.type = deftype
+        self.elems = elems
+        self.room = room
+
+
+class Internalized:
+    """A host's object as a reference of the ``any`` hierarchy (``any.convert_extern``)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Externalized:
+    """A reference of the ``any`` hierarchy as an external one (``extern.convert_any``)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+@dataclass(eq=False)
+class ExnInst:
+    """An exception instance (spec 4.2.13): its tag and the values it carries."""
+
+    tag: TagInst
+    values: list[Any]
 
 
 @dataclass(eq=False)

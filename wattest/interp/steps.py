@@ -17,13 +17,24 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import Any, Union
 
-__all__ = ["MAX_SIZE", "Expression", "Step", "Template", "constant", "make", "slot", "template"]
+__all__ = [
+    "MAX_SIZE",
+    "Expression",
+    "Step",
+    "Template",
+    "constant",
+    "crowded",
+    "make",
+    "slot",
+    "template",
+]
 
 Step = Callable[[list[Any]], Any]
 """Called with the frame's list; a control step returns the edge to follow."""
@@ -32,26 +43,34 @@ MAX_SIZE = 10
 """Instructions that one expression may hold."""
 
 _MAX_SHAPES = 20_000
-"""Compiled texts to keep; when there are more, further ones are made but not kept."""
+"""Compiled texts from which on no new expressions are made, only single instructions."""
 
 
-class _Slot(int):
+class Slot:
     """In a text: the value in a slot of the frame."""
 
+    __slots__ = ("index",)
 
-class _Bound(NamedTuple):
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+class Bound:
     """In a text: a value fixed when the step is made."""
 
-    value: Any
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
-Part = Any  # str | _Slot | _Bound
+Part = Union[str, Slot, Bound]
 Parts = tuple[Part, ...]
+_EMPTY: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True)
 class Expression:
-    """A value still to be computed.
+    """A value still to be computed. (Not a dataclass: a program makes a great many.)
 
     Attributes:
         parts: its text; strings between slots and bound values.
@@ -63,24 +82,37 @@ class Expression:
         names: Python names that its text assigns.
     """
 
-    parts: Parts
-    test: Parts
-    size: int = 0
-    slots: frozenset[int] = frozenset()
-    ordered: bool = False
-    pc: int = -1
-    names: frozenset[str] = frozenset()
+    __slots__ = ("names", "ordered", "parts", "pc", "size", "slots", "test")
+
+    def __init__(
+        self,
+        parts: Parts,
+        test: Parts,
+        size: int = 0,
+        slots: frozenset[int] = _EMPTY,
+        ordered: bool = False,
+        pc: int = -1,
+        names: frozenset[str] = _EMPTY,
+    ) -> None:
+        self.parts = parts
+        self.test = test
+        self.size = size
+        self.slots = slots
+        self.ordered = ordered
+        self.pc = pc
+        self.names = names
 
 
+@lru_cache(maxsize=1024)
 def slot(index: int) -> Expression:
     """The value of a slot."""
-    parts = (_Slot(index),)
-    return Expression(parts, parts, slots=frozenset(parts))
+    parts = (Slot(index),)
+    return Expression(parts, parts, slots=frozenset((index,)))
 
 
 def constant(value: Any) -> Expression:
     """A value known now."""
-    parts = (_Bound(value),)
+    parts = (Bound(value),)
     return Expression(parts, parts)
 
 
@@ -121,19 +153,27 @@ class Template:
             and (self.early[position] or not operand.names & self.names)
         )
 
-    def fill(self, bound: Sequence[Any], operands: Sequence[Expression], test: bool) -> Parts:
+    def fill(self, bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
         """The text with all parameters put in: fixed values first, then operands."""
-        parts: list[Part] = []
-        first = len(bound)
-        for piece in self.test if test else self.pieces:
-            if isinstance(piece, str):
-                parts.append(piece)
-            elif piece[0] < first:
-                parts.append(_Bound(bound[piece[0]]))
-            else:
-                operand = operands[piece[0] - first]
-                parts.extend(operand.test if piece[1] else operand.parts)
-        return tuple(parts)
+        return _fill(self.pieces, bound, operands)
+
+    def fill_test(self, bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
+        """The same where only the truth of the result counts."""
+        return _fill(self.test, bound, operands)
+
+
+def _fill(pieces: Sequence[Any], bound: Sequence[Any], operands: Sequence[Expression]) -> Parts:
+    parts: list[Part] = []
+    first = len(bound)
+    for piece in pieces:
+        if piece.__class__ is str:
+            parts.append(piece)
+        elif (index := piece[0] - first) >= 0:
+            operand = operands[index]
+            parts += operand.test if piece[1] else operand.parts
+        else:
+            parts.append(Bound(bound[piece[0]]))
+    return tuple(parts)
 
 
 # The compiled texts see the names that the instructions' functions see.
@@ -160,7 +200,8 @@ def _body(function: Callable[..., Any]) -> list[ast.stmt] | None:
     definition = ast.parse(source).body[0]
     if not isinstance(definition, ast.FunctionDef) or definition.name != function.__name__:
         return None
-    body = definition.body[1:]  # behind the docstring
+    documented = ast.get_docstring(definition) is not None
+    body = definition.body[1:] if documented else definition.body
     if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
         return body
     plain = (ast.Expr, ast.Assign, ast.If)
@@ -209,7 +250,8 @@ class _Inliner(ast.NodeTransformer):
             assert only.value is not None
             value = self.visit(only.value)
             pieces = self._pieces(ast.unparse(value), wrap=True)
-            test = self._pieces(ast.unparse(_truth(value)), wrap=True)
+            truth = _truth(value)
+            test = pieces if truth is value else self._pieces(ast.unparse(truth), wrap=True)
         else:
             lines = "\n".join(ast.unparse(self.visit(node)) for node in body)
             pieces = test = self._pieces(lines, wrap=False)
@@ -236,15 +278,18 @@ class _Inliner(ast.NodeTransformer):
 
     def _pieces(self, text: str, *, wrap: bool) -> tuple[Any, ...]:
         pieces: list[Any] = ["("] if wrap else []
-        while (start := text.find("__")) >= 0:
-            end = text.index("__", start + 2)
-            number, _, kind = text[start + 2 : end].partition("_")
-            pieces += [text[:start], (int(number), kind == "t")]
-            text = text[end + 2 :]
-        pieces.append(text)
+        begin = 0
+        for mark in _MARK.finditer(text):
+            pieces += [text[begin : mark.start()], (int(mark[1]), mark[2] == "t")]
+            begin = mark.end()
+        pieces.append(text[begin:])
         if wrap:
             pieces.append(")")
         return tuple(pieces)
+
+
+_MARK = re.compile(r"__(\d+)_([vt])__")
+"""Stands for a parameter while a function's text is taken apart."""
 
 
 def _mark_truth(node: ast.expr) -> ast.expr:
@@ -307,6 +352,11 @@ def _evaluation(
 _shapes: dict[str, Callable[..., Step]] = {}
 
 
+def crowded() -> bool:
+    """Whether this process has compiled so many texts that it should do with what it has."""
+    return len(_shapes) >= _MAX_SHAPES
+
+
 def make(parts: Iterable[Part]) -> Step:
     """The step with this text, which is one statement or several lines."""
     text: list[str] = []
@@ -314,18 +364,16 @@ def make(parts: Iterable[Part]) -> Step:
     for part in parts:
         if isinstance(part, str):
             text.append(part)
-        elif isinstance(part, _Slot):
+        elif isinstance(part, Slot):
             text.append(f"r[v{len(cells)}]")
-            cells.append(int(part))
+            cells.append(part.index)
         else:
             text.append(f"v{len(cells)}")
             cells.append(part.value)
     shape = "".join(text)
     maker = _shapes.get(shape)
     if maker is None:
-        maker = _compile(shape, len(cells))
-        if len(_shapes) < _MAX_SHAPES:
-            _shapes[shape] = maker
+        maker = _shapes[shape] = _compile(shape, len(cells))
     return maker(*cells)
 
 

@@ -13,11 +13,12 @@ Indices occur in the syntax only; `close_types` and `close_valtype` turn them in
 
 from __future__ import annotations
 
+import operator
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeVar, Union
 
 __all__ = [
     "ANYREF",
@@ -166,7 +167,7 @@ def _list(types: Sequence[object]) -> str:
     return " ".join(map(repr, types))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FuncType:
     """A function type (spec 2.3.9): parameters and results."""
 
@@ -177,7 +178,7 @@ class FuncType:
         return f"({_list(self.params)}) -> ({_list(self.results)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FieldType:
     """A field of a structure or array (spec 2.3.9)."""
 
@@ -188,7 +189,7 @@ class FieldType:
         return f"(mut {self.storage!r})" if self.mutable else repr(self.storage)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StructType:
     """A structure type (spec 2.3.9)."""
 
@@ -198,7 +199,7 @@ class StructType:
         return f"(struct {_list(self.fields)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ArrayType:
     """An array type (spec 2.3.9)."""
 
@@ -211,7 +212,7 @@ class ArrayType:
 CompType = Union[FuncType, StructType, ArrayType]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SubType:
     """A sub type (spec 2.3.10): finality, declared supertypes, and the composite type."""
 
@@ -290,6 +291,8 @@ class _HeapMap:
     def __call__(self, heap: HeapType) -> HeapType:
         raise NotImplementedError
 
+    # What has no concrete heap type in it stays the same object: a module may have very many.
+
     def storage(self, storage: StorageType) -> StorageType:
         if isinstance(storage, RefType) and not isinstance(storage.heap, AbsHeapType):
             return RefType(storage.nullable, self(storage.heap))
@@ -301,18 +304,35 @@ class _HeapMap:
         return val
 
     def field(self, fieldtype: FieldType) -> FieldType:
-        return FieldType(self.storage(fieldtype.storage), fieldtype.mutable)
+        storage = self.storage(fieldtype.storage)
+        return fieldtype if storage is fieldtype.storage else FieldType(storage, fieldtype.mutable)
 
     def comp(self, comp: CompType) -> CompType:
         if isinstance(comp, FuncType):
-            return FuncType(tuple(map(self.val, comp.params)), tuple(map(self.val, comp.results)))
+            params = _mapped(self.val, comp.params)
+            results = _mapped(self.val, comp.results)
+            same = params is comp.params and results is comp.results
+            return comp if same else FuncType(params, results)
         if isinstance(comp, StructType):
-            return StructType(tuple(map(self.field, comp.fields)))
-        return ArrayType(self.field(comp.field))
+            fields = _mapped(self.field, comp.fields)
+            return comp if fields is comp.fields else StructType(fields)
+        fieldtype = self.field(comp.field)
+        return comp if fieldtype is comp.field else ArrayType(fieldtype)
 
     def sub(self, sub: SubType) -> SubType:
-        supers = tuple(_map_heap(heap, self) for heap in sub.supers)
-        return SubType(sub.final, supers, self.comp(sub.comp))
+        supers = tuple(_map_heap(heap, self) for heap in sub.supers) if sub.supers else ()
+        comp = self.comp(sub.comp)
+        return sub if not supers and comp is sub.comp else SubType(sub.final, supers, comp)
+
+
+_T = TypeVar("_T")
+
+
+def _mapped(change: Callable[[_T], _T], types: tuple[_T, ...]) -> tuple[_T, ...]:
+    """All types changed; the same tuple when none is."""
+    changed = tuple(map(change, types))
+    same = all(map(operator.is_, changed, types))
+    return types if same else changed
 
 
 class _Roll(_HeapMap):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wattest.audit.records import Content
+from wattest.errors import OutputError
 
 __all__ = ["Capture", "Interrupted"]
 
@@ -35,14 +36,22 @@ class Capture:
     """
 
     def __init__(self, path: Path, tee: Callable[[bytes], object] | None = None) -> None:
+        self._path = path
         self._file = path.open("wb")
         self._tee = tee
         self._state = hashlib.sha256()
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Keep ``data``, then pass it on."""
-        self._file.write(data)
+        """Keep ``data``, then pass it on.
+
+        Raises:
+            OutputError: it cannot be kept: the disk is full.
+        """
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
         self._state.update(data)
         self._size += len(data)
         if self._tee is not None:
@@ -53,6 +62,21 @@ class Capture:
         """Digest and size of all that was written so far."""
         return Content(self._state.hexdigest(), self._size)
 
+    def read_again(self) -> None:
+        """Take digest and size from the closed file, whatever was counted."""
+        self._state = hashlib.sha256()
+        self._size = 0
+        with self._path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                self._state.update(piece)
+                self._size += len(piece)
+
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file; raises OutputError when what is left cannot be written."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._path}: {error.strerror or error}")

@@ -24,10 +24,20 @@ from wattest.audit.records import (
     Result,
     TrapRecord,
 )
-from wattest.errors import Exit, InputError, LimitExceeded, OutputError, Trap, TrapKind
+from wattest.errors import (
+    Exit,
+    FuelExhausted,
+    GuestException,
+    InputError,
+    JobError,
+    LimitExceeded,
+    OutputError,
+    Trap,
+    TrapKind,
+)
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.job import Job
-from wattest.jobs.modules import Start, choose_start, initialize, load_module
+from wattest.jobs.modules import Start, check_imports, choose_start, initialize, load_module
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
@@ -83,6 +93,15 @@ class _Ending:
     error: Trap | LimitExceeded | None = None
     interruption: KeyboardInterrupt | None = None
 
+    def __post_init__(self) -> None:
+        """Let go of the run: an exception's traceback holds all its frames, and with them the
+        guest's memory, for as long as somebody keeps the result."""
+        for ended in (self.error, self.interruption):
+            if ended is not None:
+                ended.__traceback__ = ended.__context__ = ended.__cause__ = None
+        if isinstance(self.error, FuelExhausted):
+            self.error.machine = self.error._go_on = None
+
 
 def run_job(
     job: Job,
@@ -98,7 +117,7 @@ def run_job(
     Args:
         job: what to run.
         target: result folder to make; a temporary one when None.
-        near: where a temporary folder is made if it can be.
+        near: where a temporary folder is made if it can be, and kept.
         stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
             run.
         progress: is told how far the run is; what it raises ends the run.
@@ -145,7 +164,9 @@ class _Run:
         modules = [load_module(linked.source, job.limits) for linked in job.modules]
         start = choose_start(job, program)
         scans = [scan_input(item.source, item.guest_path) for item in job.inputs]
-        folder = ResultFolder(self.target, self.near)
+        visible = [item.source for item in job.inputs]
+        visible += [item.source for item in job.directories]
+        folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -178,6 +199,9 @@ class _Run:
                 stream.close()
         entries: list[Entry] = []
         try:
+            if ending.interruption is not None:
+                for stream in streams:  # a write may have been cut in two
+                    stream.read_again()
             for name in sorted(output.name for output in self.job.outputs):
                 entries += scan_output(folder.path, name)
             claim = self.claim(
@@ -220,7 +244,7 @@ class _Run:
         job = self.job
         real = job.clock == "real"
         config = WasiConfig(
-            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            args=[job.program_name, *(() if job.invoke is not None else job.args)],
             env=tuple(job.env.items()),
             stdin=job.stdin,
             stdout=streams[0].write,
@@ -237,6 +261,8 @@ class _Run:
             return Wasi(config, self.trace)
         except OSError as error:
             raise InputError(f"{error.filename}: {error.strerror}") from error
+        except ValueError as error:  # mounts that exclude each other
+            raise JobError(str(error)) from error
 
     def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
         """Link and run; everything that can end a guest ends here."""
@@ -244,9 +270,11 @@ class _Run:
             self.check()
             imports: dict[str, Any] = dict(wasi.imports())
             for linked, module in zip(self.job.modules, modules):
+                check_imports(module, linked.source, imports)
                 instance = Instance(module, imports, store=self.store)
                 initialize(instance)
                 imports[linked.name] = instance
+            check_imports(program, self.job.program, imports)
             instance = Instance(program, imports, store=self.store)
             if start.shown is not None:
                 initialize(instance)
@@ -257,6 +285,8 @@ class _Run:
             return _Ending("exit", error.code)
         except Trap as error:
             return _Ending("trap", EXIT_TRAP, error=error)
+        except GuestException as error:
+            return _Ending("trap", EXIT_TRAP, error=Trap("unhandled exception", error.backtrace))
         except LimitExceeded as error:
             return _Ending("limit", EXIT_LIMIT, error=error)
         except KeyboardInterrupt as error:
@@ -291,7 +321,7 @@ class _Run:
             program=_program(program),
             modules=[_program(module, linked.name) for linked, module in zip(job.modules, modules)],
             invocation=Invocation(start.function, start.shown),
-            args=[job.program.name, *(() if job.invoke is not None else job.args)],
+            args=[job.program_name, *(() if job.invoke is not None else job.args)],
             env=job.env,
             stdin=content_of_bytes(job.stdin),
             inputs=sorted(

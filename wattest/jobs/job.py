@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from wattest.engine import Limits
@@ -19,6 +20,7 @@ __all__ = [
     "LiveDirectory",
     "Output",
     "check_guest_path",
+    "guest_text",
     "parse_directory",
     "parse_env",
     "parse_input",
@@ -112,7 +114,8 @@ class Job:
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
-            guest can be given, an unknown clock, or both an entry point and ``invoke``.
+            guest can be given, an impossible limit, an unknown clock, or both an entry point
+            and ``invoke``.
     """
 
     program: Path
@@ -135,6 +138,7 @@ class Job:
             raise JobError("--entry-point and --invoke exclude each other")
         if self.clock not in ("virtual", "real"):
             raise JobError(f'the clock is "virtual" or "real", not {self.clock!r}')
+        _check_text(self.program_name, "the program's name")
         for arg in self.args:
             _check_text(arg, "the argument")
         for name, value in self.env.items():
@@ -144,9 +148,24 @@ class Job:
             _check_text(value, f"the value of the environment variable {name}")
         if self.seed is not None:
             _check_text(self.seed, "the seed")
+        self._check_limits()
         self._add_default_output()
         self._check_places()
         object.__setattr__(self, "env", dict(sorted(self.env.items())))
+
+    @property
+    def program_name(self) -> str:
+        """The program's file name, which is the guest's argv[0]."""
+        return guest_text(self.program.name)
+
+    def _check_limits(self) -> None:
+        for item in fields(self.limits):
+            value = getattr(self.limits, item.name)
+            if value is None and item.name in ("fuel", "wall_time"):
+                continue
+            kinds = (int, float) if item.name == "wall_time" else int
+            if not isinstance(value, kinds) or not 0 <= value < math.inf:
+                raise JobError(f"{value!r} cannot be the limit {item.name}")
 
     def _add_default_output(self) -> None:
         names = {output.name for output in self.outputs}
@@ -178,6 +197,12 @@ class Job:
 
 def _normal(guest_path: str) -> str:
     return "/" + "/".join(part for part in guest_path.split("/") if part not in ("", "."))
+
+
+def guest_text(text: str) -> str:
+    """A text from the command line or a host path as the guest gets it: the same bytes, which
+    are UTF-8 for the guest whatever the host's locale takes them for."""
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _check_text(text: str, what: str) -> None:
@@ -251,7 +276,7 @@ def default_place(source: Path) -> str:
     name = source.name if source.name not in ("", "..") else Path(os.path.abspath(source)).name
     if not name:
         raise JobError(f"{str(source)!r} has no name of its own: say SRC:/where/it/goes")
-    return check_guest_path(f"{INPUTS}/{name}")
+    return check_guest_path(f"{INPUTS}/{guest_text(name)}")
 
 
 def parse_output(text: str) -> Output:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wattest.api import Func, FuncType, Instance, Module
 from wattest.audit import cid_v1_raw
 from wattest.engine import Limits
-from wattest.errors import InputError, JobError, LimitExceeded, ModuleError
+from wattest.errors import (
+    InputError,
+    JobError,
+    LimitExceeded,
+    LinkError,
+    ModuleError,
+    one_line,
+)
 from wattest.interp.decode import decode_module
 from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
@@ -19,14 +26,17 @@ from wattest.jobs.typed import parse_values
 __all__ = [
     "NoEntryPoint",
     "Start",
+    "check_imports",
     "choose_start",
     "decode_file",
     "initialize",
     "inspect_module",
     "load_module",
+    "read_at_most",
 ]
 
 _MANY = 20
+_CHUNK = 1 << 20
 
 
 class NoEntryPoint(JobError):
@@ -79,7 +89,7 @@ def decode_file(path: Path) -> Syntax:
     limits = Limits()
     try:
         with path.open("rb") as file:
-            binary = file.read(limits.module_size + 1)
+            binary = read_at_most(file, limits.module_size + 1)
         if len(binary) > limits.module_size:
             raise LimitExceeded("module size", limits.module_size)
         return decode_module(binary, limits=limits)
@@ -88,6 +98,15 @@ def decode_file(path: Path) -> Syntax:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_at_most(file: BinaryIO, length: int) -> bytes:
+    """Up to ``length`` bytes of a file; one large read would reserve all of that at once."""
+    pieces = []
+    while length and (piece := file.read(min(length, _CHUNK))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 class Start:
@@ -154,7 +173,34 @@ def _named(functions: dict[str, FuncType], name: str, program: Path) -> FuncType
 def _listed(functions: dict[str, FuncType]) -> str:
     names = sorted(functions)
     more = ", ..." if len(names) > _MANY else ""
-    return (", ".join(names[:_MANY]) or "none") + more
+    return (", ".join(map(one_line, names[:_MANY])) or "none") + more
+
+
+def check_imports(module: Module, path: Path, given: Mapping[str, Any]) -> None:
+    """See that everything that a module imports is there, whatever its type.
+
+    Args:
+        module: the module.
+        path: where it came from, for the message.
+        given: by module name, a mapping of names or an `Instance`.
+
+    Raises:
+        LinkError: naming every import that is missing.
+    """
+    missing = []
+    for item in module.imports:
+        found = given.get(item.module, {})
+        names = found.exports if isinstance(found, Instance) else found
+        if item.name not in names:
+            missing.append(item)
+    if missing:
+        wanted = "".join(f"\n  {item}" for item in missing[:_MANY])
+        more = f"\n  and {len(missing) - _MANY} more" if len(missing) > _MANY else ""
+        raise LinkError(
+            f"unknown import: {path} wants{wanted}{more}",
+            module=missing[0].module,
+            name=missing[0].name,
+        )
 
 
 def initialize(instance: Instance) -> None:

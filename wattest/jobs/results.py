@@ -7,19 +7,22 @@ cannot be (an empty folder that exists already), receipt.json comes last.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import secrets
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.audit import Receipt
 from wattest.audit.records import Entry
 from wattest.errors import OutputError, WattestError
-from wattest.jobs.trees import remove_tree
+from wattest.jobs.trees import move_tree, remove_tree
 
-__all__ = ["Outputs", "ResultFolder", "RunResult"]
+__all__ = ["Outputs", "Place", "ResultFolder", "RunResult"]
 
 
 class ResultFolder:
@@ -28,59 +31,91 @@ class ResultFolder:
     Args:
         target: where it is to be in the end: missing or an empty directory. None for a
             temporary folder, which goes away with this object unless `keep` moves it.
-        near: directory in which a temporary folder is made if it can be, so that `keep` can move
-            it there; the system's place for temporary files if not.
+        near: directory to which `keep` moves a temporary folder.
+        avoid: files and directories that the guest sees. The folder is never inside one of them
+            while the guest runs: it would see, and could change, its own results.
 
     Attributes:
         path: where it is now.
 
     Raises:
-        OutputError: the target is not empty, or cannot be made.
+        OutputError: the target is not empty or cannot be made, or every place for the folder
+            lies inside something that the guest sees.
     """
 
-    def __init__(self, target: Path | None = None, near: Path | None = None) -> None:
+    def __init__(
+        self, target: Path | None = None, near: Path | None = None, avoid: Iterable[Path] = ()
+    ) -> None:
         self._target = target
-        self._inside = False
+        self._near = near
+        self._inside = target is not None and (target.is_symlink() or target.exists())
+        seen = [os.path.realpath(path) for path in avoid]
+        home = near if target is None else target if self._inside else target.parent
+        self._home: Place | None = None
         try:
-            if target is None:
-                self.path = _temporary(near)
-            else:
-                self.path = self._beside(target)
+            self.path = self._choose(seen)
+            # Without a target a missing directory only means that `keep` goes elsewhere.
+            if home is not None and (target is not None or home.is_dir()):
+                self._home = Place(home)
         except OSError as error:
             place = target if target is not None else error.filename
             raise OutputError(f"{place}: {error.strerror or error}") from error
         self._finalizer = weakref.finalize(self, _discard, self.path)
 
-    def _beside(self, target: Path) -> Path:
-        if target.is_symlink() or target.exists():
+    def _choose(self, seen: list[str]) -> Path:
+        if self._target is not None:
+            # Made even when it cannot be used yet, to find out now that it can be made.
+            staged = self._stage(self._target)
+            if not _lies_in(staged, seen):
+                return staged
+            staged.rmdir()
+        elif self._near is not None and not _lies_in(self._near, seen):
+            with contextlib.suppress(OSError):
+                return _hidden(self._near, "wattest")
+        path = Path(tempfile.mkdtemp(prefix="wattest-"))
+        if _lies_in(path, seen):
+            path.rmdir()
+            raise OutputError(
+                f"{path.parent}: the program sees this directory, so its results cannot be "
+                "collected there; TMPDIR can name another one"
+            )
+        return path
+
+    def _stage(self, target: Path) -> Path:
+        """An empty hidden folder, from which `finish` can move to the target in one step."""
+        if self._inside:
             if not target.is_dir():
                 raise OutputError(f"{target}: exists and is not a directory")
             if any(target.iterdir()):
                 raise OutputError(f"{target}: not empty; results never replace anything")
-            self._inside = True
-            return Path(tempfile.mkdtemp(prefix=".wattest-", suffix=".partial", dir=target))
-        parent = target.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".partial", dir=parent))
+            return _hidden(target, "wattest")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _hidden(target.parent, target.name)
 
     def finish(self) -> None:
         """Let the folder appear at its target; a temporary one stays where it is.
 
         Raises:
-            OutputError: it cannot; the results stay in the hidden folder that the message names.
+            OutputError: it cannot; the results stay in the folder that the message names.
         """
         target = self._target
         if target is None:
             return
         self._finalizer.detach()
         try:
+            assert self._home is not None
+            self._home.check()
+            home = self._home.path
+            if self.path.parent != home:
+                staged = self._stage(target)
+                move_tree(self.path, staged)
+                self.path = staged
             if self._inside:
                 names = sorted(os.listdir(self.path), key=lambda name: (name == _LAST, name))
                 for name in names:
                     os.rename(self.path / name, target / name)
                 self.path.rmdir()
             else:
-                _make_public(self.path)
                 os.rename(self.path, target)
         except OSError as error:
             raise OutputError(
@@ -89,7 +124,8 @@ class ResultFolder:
         self.path = target
 
     def keep(self, name: str) -> Path:
-        """Move a temporary folder to a free name beside it, or beside it with a number.
+        """Move a temporary folder to a free name, which may get a number, near where it was to
+        be; where that cannot be, beside where it is.
 
         Returns:
             Where it is now.
@@ -97,45 +133,81 @@ class ResultFolder:
         Raises:
             OutputError: it cannot be moved.
         """
-        _make_public(self.path)
-        number = 1
-        while True:
-            place = self.path.parent / (name if number == 1 else f"{name}-{number}")
+        places = [self._near, self.path.parent] if self._near is not None else [self.path.parent]
+        for parent in places:
             try:
-                # A directory replaces an empty directory only, so this claims the name safely.
-                place.mkdir()
-                os.rename(self.path, place)
-            except FileExistsError:
-                number += 1
-                continue
+                if parent is self._near and self._home is not None:
+                    self._home.check()
+                place = _claim(parent, name)
             except OSError as error:
-                raise OutputError(f"{place}: {error.strerror or error}") from error
-            self._finalizer.detach()
-            self.path = place
-            return place
+                if parent is places[-1]:
+                    raise OutputError(f"{parent}: {error.strerror or error}") from error
+                continue
+            break
+        try:
+            move_tree(self.path, place)
+        except OSError as error:
+            raise OutputError(f"{place}: {error.strerror or error}") from error
+        self._finalizer.detach()
+        self.path = place
+        return place
 
     def discard(self) -> None:
         """Remove it."""
         self._finalizer()
 
 
+class Place:
+    """A directory in which something is to be made after a run. The guest can replace whatever
+    lies in a live directory, by a link that leads out of it, too.
+
+    Args:
+        path: the directory; links are followed, now.
+
+    Raises:
+        OSError: there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int]:
+        status = os.stat(self.path)
+        return status.st_dev, status.st_ino
+
+    def check(self) -> None:
+        """See that the path still leads to that directory; raises OSError."""
+        if self._look() != self._identity:
+            raise OSError(errno.ESTALE, f"{self.path} was replaced during the run")
+
+
 _LAST = "receipt.json"
 
 
-def _temporary(near: Path | None) -> Path:
-    if near is not None:
-        try:
-            return Path(tempfile.mkdtemp(prefix=".wattest-", suffix=".partial", dir=near))
-        except OSError:
-            pass
-    return Path(tempfile.mkdtemp(prefix="wattest-"))
+def _lies_in(path: Path, seen: list[str]) -> bool:
+    here = os.path.realpath(path)
+    return any(here == place or here.startswith(place.rstrip("/") + "/") for place in seen)
 
 
-def _make_public(path: Path) -> None:
-    """Give a folder that mkdtemp made for its owner only the rights that others get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o777 & ~mask)
+def _hidden(parent: Path, name: str) -> Path:
+    """Make an empty hidden directory with the rights that any new directory gets."""
+    while True:
+        path = parent / f".{name[:100]}-{secrets.token_hex(4)}.partial"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def _claim(parent: Path, name: str) -> Path:
+    """Make an empty directory of that name, or with a number behind it."""
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+        number += 1
 
 
 def _discard(path: Path) -> None:
@@ -163,7 +235,7 @@ class Outputs(Mapping[str, bytes]):
 
     def path(self, name: str) -> Path:
         """Where a file is on the host; raises KeyError when the run made none of that name."""
-        return self._folder.path / self._files[name].path
+        return self._folder.path / os.fsdecode(self._files[name].path.encode())
 
     def __getitem__(self, name: str) -> bytes:
         return self.path(name).read_bytes()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.audit.records import Content, Entry
-from wattest.errors import InputError
+from wattest.errors import InputError, one_line
 
-__all__ = ["Scan", "content_of", "content_of_bytes", "remove_tree", "scan_input", "scan_output"]
+__all__ = [
+    "Scan",
+    "content_of",
+    "content_of_bytes",
+    "move_tree",
+    "remove_tree",
+    "scan_input",
+    "scan_output",
+]
 
 _CHUNK = 1 << 20
 
@@ -27,12 +37,14 @@ class Scan:
     Attributes:
         entries: every name in it, sorted by path.
         fingerprints: by guest path.
+        identity: of a directory itself on the host, None for a file.
     """
 
     source: Path
     guest_path: str
     entries: tuple[Entry, ...]
     fingerprints: dict[str, Fingerprint]
+    identity: tuple[int, int] | None = None
 
     def changed(self) -> list[str]:
         """Guest paths at which a later look finds something else, sorted.
@@ -88,17 +100,18 @@ def _read_file(name: str, directory: int | None, flags: int) -> tuple[Content, F
         os.close(descriptor)
 
 
-def _is_utf8(text: str) -> bool:
+def _is_utf8(name: str) -> bool:
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
         return False
     return True
 
 
-def _readable(target: str) -> str:
-    """A link's target as text: bytes that are not UTF-8 as ``\\xNN``."""
-    return target.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _readable(name: str) -> str:
+    """A host's name as the guest sees it, which is UTF-8 whatever the locale says; other bytes
+    as ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class _Item:
@@ -180,21 +193,30 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
             prints[place] = before.fingerprints[place]
             entries[place] = known[place]
             return
+        old = known[place].content if place in known else None
+        if old is not None and old.size != status.st_size:
+            entries[place] = Entry(place, "special")  # differs, however much there is to read
+            return
         flags = 0 if directory is None else os.O_NOFOLLOW
         content, prints[place] = _read_file(name, directory, flags)
         entries[place] = Entry(place, "file", content)
 
+    identity = None
     try:
         status = source.stat()
         if stat.S_ISREG(status.st_mode):
             add_file(guest_path, status, str(source), None)
         elif stat.S_ISDIR(status.st_mode):
+            identity = (status.st_dev, status.st_ino)
+            if before is not None and before.identity != identity:
+                # It could be any directory of the host by now, with any amount to read.
+                raise InputError(f"{source}: replaced")
             entries[guest_path] = Entry(guest_path, "directory")
             for item in _walk(source):
                 now = f"{source}/{item.path}"
                 if not _is_utf8(item.name):
-                    raise InputError(f"{_readable(now)}: the name is not UTF-8")
-                place = f"{guest_path.rstrip('/')}/{item.path}"
+                    raise InputError(f"{one_line(_readable(now))}: the name is not UTF-8")
+                place = f"{guest_path.rstrip('/')}/{_readable(item.path)}"
                 if stat.S_ISREG(item.status.st_mode):
                     add_file(place, item.status, item.name, item.directory)
                 else:
@@ -202,11 +224,11 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
         else:
             raise InputError(f"{source}: neither a file nor a directory")
     except OSError as error:
-        raise InputError(f"{_readable(now)}: {error.strerror or error}") from error
+        raise InputError(f"{one_line(_readable(now))}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the path
         raise InputError(f"{str(source)!r}: {error}") from error
     ordered = tuple(entries[place] for place in sorted(entries))
-    return Scan(source, guest_path, ordered, prints)
+    return Scan(source, guest_path, ordered, prints, identity)
 
 
 def _other(item: _Item, place: str) -> Entry:
@@ -237,10 +259,17 @@ def scan_output(folder: Path, name: str) -> list[Entry]:
         OSError: it cannot be read.
     """
     entries = []
+    linked: dict[tuple[int, int], Content] = {}
     for item in _walk(folder / name):
         place = f"{name}/{_readable(item.path)}"
         if stat.S_ISREG(item.status.st_mode):
-            content, _ = _read_file(item.name, item.directory, os.O_NOFOLLOW)
+            # Once for all names of a file: links cost a guest nothing.
+            identity = (item.status.st_dev, item.status.st_ino)
+            content = linked.get(identity)
+            if content is None:
+                content, _ = _read_file(item.name, item.directory, os.O_NOFOLLOW)
+                if item.status.st_nlink > 1:
+                    linked[identity] = content
             entries.append(Entry(place, "file", content))
             continue
         entry = _other(item, place)
@@ -274,6 +303,64 @@ def remove_tree(top: Path) -> None:
     finally:
         os.close(root)
     os.rmdir(top)
+
+
+def move_tree(source: Path, target: Path) -> None:
+    """Move a directory onto an empty one, to another file system by copying.
+
+    Raises:
+        OSError: it cannot be moved; then the source is still there.
+    """
+    try:
+        os.rename(source, target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    linked: dict[tuple[int, int], str] = {}
+    try:
+        for item in _walk(source):
+            parent, _, name = item.path.rpartition("/")
+            directory = _open_directory(root, parent)
+            try:
+                identity = (item.status.st_dev, item.status.st_ino)
+                copied = linked.get(identity)
+                if copied is not None:
+                    _link(root, copied, name, directory)
+                    continue
+                _copy(item, name, directory)
+                if stat.S_ISREG(item.status.st_mode) and item.status.st_nlink > 1:
+                    linked[identity] = item.path
+            finally:
+                os.close(directory)
+    finally:
+        os.close(root)
+    remove_tree(source)
+
+
+def _link(root: int, copied: str, name: str, directory: int) -> None:
+    """Another name for a file that was copied: many can be links to one large file."""
+    parent, _, old = copied.rpartition("/")
+    above = _open_directory(root, parent)
+    try:
+        os.link(old, name, src_dir_fd=above, dst_dir_fd=directory, follow_symlinks=False)
+    finally:
+        os.close(above)
+
+
+def _copy(item: _Item, name: str, directory: int) -> None:
+    mode = item.status.st_mode
+    if stat.S_ISDIR(mode):
+        os.mkdir(name, dir_fd=directory)
+    elif stat.S_ISLNK(mode):
+        os.symlink(os.readlink(item.name, dir_fd=item.directory), name, dir_fd=directory)
+    else:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(item.name, flags, dir_fd=item.directory), "rb") as old:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with os.fdopen(os.open(name, flags, 0o666, dir_fd=directory), "wb") as new:
+                shutil.copyfileobj(old, new, _CHUNK)
 
 
 def _leads_out(place: str, target: str) -> bool:

@@ -54,8 +54,8 @@ class WasiConfig:
         limits: ``open_files`` and ``bytes_written`` count here.
         real_times: show host files' own times; otherwise every file shows 2000-01-01T00:00:00Z
             until the run changes it, then the run's own time.
-        check: called at every call, and again and again in long ones (sleeps, waits); may raise
-            to end the run.
+        check: called every few calls, and again and again in long ones (sleeps, waits); may
+            raise to end the run.
         recorder: is told of every value that comes from outside.
     """
 
@@ -119,15 +119,30 @@ class _Binding:
         self.handler = handler
         self.state = state
         self.observer = observer
-        self.names = tuple(parameter.name for parameter in function.parameters)
-        self.kinds = tuple(parameter.kind for parameter in function.parameters)
-        self.results = function.results
-        self.words = sum(len(kind.wasm) for kind in self.kinds)
+        # What follows is worked out once, since it is needed at every call.
+        plan: list[tuple[str, int, str, Kind]] = []
+        place = 0
+        for parameter in function.parameters:
+            kind = parameter.kind
+            how = kind.name if kind.name in ("string", "rights") else "array"
+            if len(kind.wasm) == 1 and kind.name != "rights":
+                checked = kind.allowed is not None or kind.count is not None
+                how = "i64" if kind.wasm == ("i64",) else "checked" if checked else "i32"
+            plan.append((parameter.name, place, how, kind))
+            place += len(kind.wasm)
+        self.plan = tuple(plan)
+        self.words = place
+        stored: list[tuple[int, Callable[..., bytes], int, int]] = []
+        start = 0
+        for result in function.results:
+            end = start + (len(result.layout.fields) or 1)
+            stored.append((result.layout.size, result.layout.packing.pack, start, end))
+            start = end
+        self.stored = tuple(stored)
 
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
-        self.state.fuel = call.fuel
-        self.state.check()
+        self.state.begin(call.fuel)
         shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
         errno: int = Errno.SUCCESS
         values: tuple[int, ...] = ()
@@ -149,14 +164,11 @@ class _Binding:
             raise failure
         # Results that can't be stored fail the call before it has any effect.
         pointers = [address & _MASK32 for address in raw[self.words :]]
-        for pointer, result in zip(pointers, self.results):
-            call.check(pointer, result.layout.size)
+        for pointer, (size, _, _, _) in zip(pointers, self.stored):
+            call.check(pointer, size)
         values = self.handler(call, *arguments)
-        start = 0
-        for pointer, result in zip(pointers, self.results):
-            end = start + (len(result.layout.fields) or 1)
-            call.write(pointer, result.layout.packing.pack(*values[start:end]))
-            start = end
+        for pointer, (_, pack, start, end) in zip(pointers, self.stored):
+            call.write(pointer, pack(*values[start:end]))
         return values
 
     def _decode(
@@ -166,41 +178,42 @@ class _Binding:
         and the first failure is the call's."""
         arguments: list[Any] = []
         failure: WasiError | None = None
-        place = 0
-        for name, kind in zip(self.names, self.kinds):
-            first = raw[place]
-            second = raw[place + 1] if len(kind.wasm) == 2 else 0
-            place += len(kind.wasm)
+        for name, place, how, kind in self.plan:
             seen: ArgumentValue = None
             try:
-                if kind.name == "string":
-                    text = _read_path(call, first & _MASK32, second & _MASK32)
+                if how == "i32":
+                    seen = raw[place] & _MASK32
+                    arguments.append(seen)
+                elif how == "i64":
+                    seen = raw[place] & _MASK64
+                    if kind.signed and seen >> 63:
+                        seen -= 1 << 64
+                    arguments.append(seen)
+                elif how == "checked":
+                    seen = raw[place] & _MASK32
+                    if kind.allowed is not None and seen & ~kind.allowed:
+                        raise WasiError(Errno.INVAL)
+                    if kind.count is not None and seen >= kind.count:
+                        raise WasiError(Errno.INVAL)
+                    arguments.append(seen)
+                elif how == "rights":
+                    seen = raw[place] & _MASK64
+                    arguments.append(seen & self.snapshot.rights)
+                elif how == "string":
+                    text = _read_path(call, raw[place] & _MASK32, raw[place + 1] & _MASK32)
                     if shown is not None:
                         seen = text.decode("utf-8", "backslashreplace")
                     check_path(text)
                     arguments.append(text)
-                elif len(kind.wasm) == 2:
-                    buffers = call.buffers(first & _MASK32, second & _MASK32)
+                else:
+                    buffers = call.buffers(raw[place] & _MASK32, raw[place + 1] & _MASK32)
                     seen = buffers
                     arguments.append(buffers)
-                else:
-                    value = _scalar(kind, first)
-                    seen = value
-                    arguments.append(self._checked(kind, value))
             except WasiError as error:
                 failure = failure or error
             if shown is not None:
                 shown[name] = seen
         return arguments, failure
-
-    def _checked(self, kind: Kind, value: int) -> int:
-        if kind.allowed is not None and value & ~kind.allowed:
-            raise WasiError(Errno.INVAL)
-        if kind.count is not None and value >= kind.count:
-            raise WasiError(Errno.INVAL)
-        if kind.name == "rights":
-            return value & self.snapshot.rights
-        return value
 
     def _tell(
         self,
@@ -217,19 +230,12 @@ class _Binding:
                 function=self.function.name,
                 arguments=shown,
                 errno=None if errno is None else int(errno),
-                results=_name_results(self.results, values) if values else {},
+                results=_name_results(self.function.results, values) if values else {},
                 moved_in=call.moved_in,
                 moved_out=call.moved_out,
                 fuel=call.fuel,
             )
         )
-
-
-def _scalar(kind: Kind, raw: int) -> int:
-    if kind.wasm == ("i32",):
-        return raw & _MASK32
-    value = raw & _MASK64
-    return value - (1 << 64) if kind.signed and value >> 63 else value
 
 
 def _read_path(call: Call, address: int, length: int) -> bytes:

@@ -16,6 +16,10 @@ _NAP = 0.05
 """Longest wait for live input, in seconds, between two calls of ``check``."""
 
 
+_LIVE_PIECE = 64 * 1024
+"""Most bytes asked of a live stream at once."""
+
+
 class Writer(Protocol):
     """Anything with a ``write`` that takes bytes."""
 
@@ -86,7 +90,7 @@ class InputStream(Stream):
             return b""
         self._wait(self._live)
         read: Callable[[int], bytes | None] = getattr(self._live, "read1", self._live.read)
-        data = read(length) or b""
+        data = read(min(length, _LIVE_PIECE)) or b""
         if self._record is not None:
             self._record("stdin", data)
         return data

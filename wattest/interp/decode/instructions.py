@@ -205,6 +205,12 @@ _PREFIXED = {
 }
 _IF = BY_CODE[0x04]
 
+# What stands behind some opcodes outside the standard, to say it to whoever meets them.
+_ELSEWHERE = {
+    **dict.fromkeys((0x06, 0x07, 0x09, 0x18, 0x19), "legacy exception handling"),
+    0xFE: "threads",
+}
+
 # One shared object for each frequent memory argument: [alignment][offset below 128].
 _MEMARGS = [[MemArg(align, offset) for offset in range(128)] for align in range(5)]
 _NARROW = len(_MEMARGS)
@@ -316,7 +322,8 @@ def _decode(data: bytes, pos: int, end: int, data_count: bool) -> tuple[list[Ins
             imm, pos = read(data, pos, end)
             append(make(Instr, (op, imm, start)))
         else:
-            raise DecodeError(f"illegal opcode {byte:02x}", offset=pos)
+            hint = f" (unsupported feature: {_ELSEWHERE[byte]})" if byte in _ELSEWHERE else ""
+            raise DecodeError(f"illegal opcode {byte:02x}{hint}", offset=pos)
     raise _unfinished(data, pos, end)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 
 from wattest.engine import Limits
 from wattest.errors import DecodeError, LimitExceeded
@@ -32,6 +33,7 @@ from wattest.interp.module import (
     ImportDesc,
     Instr,
     Module,
+    RefFuncs,
     Section,
     Table,
     TypeUse,
@@ -226,6 +228,18 @@ class _Decoder:
         offset = self.reader.pos
         return self.reader.u32(), offset
 
+    def many_indices(self) -> tuple[array[int], array[int]]:
+        """A list of indices, and their byte offsets."""
+        reader = self.reader
+        count = reader.count()
+        indices, offsets = array("I"), array("I")
+        index, offset = indices.append, offsets.append
+        read = reader.u32
+        for _ in range(count):
+            offset(reader.pos)
+            index(read())
+        return indices, offsets
+
     def table_section(self) -> None:
         """Spec 5.5.7."""
         self.tables = self.reader.list(self.table)
@@ -296,7 +310,7 @@ class _Decoder:
         else:
             table = reader.u32() if flags & 2 else 0
             start = self.expr()
-        init: tuple[Expr, ...]
+        init: Sequence[Expr]
         if flags & 4:
             type = reader.take(read_reftype) if flags & 3 else T.FUNCREF
             init = reader.list(self.expr)
@@ -304,9 +318,7 @@ class _Decoder:
             if flags & 3:
                 reader.expect(0x00, "malformed element kind")
             type = _FUNC
-            end = Instr(_END, None, offset)
-            indices = reader.list(self.located_index)
-            init = tuple([(Instr(_REF_FUNC, index, at), end) for index, at in indices])
+            init = RefFuncs(*self.many_indices(), _REF_FUNC, _END, offset)
         return Elem(type, init, mode, table, start, offset)
 
     def data_count_section(self) -> None:

@@ -7,9 +7,9 @@ The function of ``i32.load`` is named ``i32_load``. Its parameters are, in this 
    ``charge`` takes the extra fuel of a bulk instruction (docs/fuel.md);
 2. its operands, the one pushed first at the left.
 
-It returns the value to push, or None when its annotation says so. A Python IndexError or
-ZeroDivisionError that comes out is a trap; `trap_kind` says which. Control instructions are in
-`wattest.interp.execute.control`.
+It returns the value to push, or None when its annotation says so. A Python IndexError,
+ZeroDivisionError or AttributeError that comes out is a trap; `trap_kind` says which. Control
+instructions are in `wattest.interp.execute.control`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wattest.errors import TrapKind
-from wattest.interp.execute import memory, parametric, reference, table, variable, vector
+from wattest.interp.execute import aggregate, memory, parametric, reference, table, variable, vector
 from wattest.interp.numerics import FUNCTIONS as NUMERIC
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.vector import FUNCTIONS as VECTOR
@@ -27,7 +27,7 @@ __all__ = ["FUNCTIONS", "trap_kind"]
 
 
 def _find(name: str) -> Callable[..., Any] | None:
-    for home in (reference, parametric, variable, table, memory, vector):
+    for home in (reference, aggregate, parametric, variable, table, memory, vector):
         function = vars(home).get(name.replace(".", "_"))
         if function is not None and function.__module__ == home.__name__:
             return function  # type: ignore[no-any-return]
@@ -52,4 +52,11 @@ def trap_kind(op: Opcode, error: Exception) -> str | None:
             return TrapKind.OUT_OF_BOUNDS_MEMORY
         if op.immediates[:1] == ("table",):
             return TrapKind.OUT_OF_BOUNDS_TABLE
+        if op.name.startswith("array."):
+            return TrapKind.OUT_OF_BOUNDS_ARRAY
+    if isinstance(error, AttributeError):
+        if op.name.startswith("array."):
+            return TrapKind.NULL_ARRAY_REFERENCE
+        if op.name.startswith("struct."):
+            return TrapKind.NULL_STRUCTURE_REFERENCE
     return None

@@ -18,6 +18,7 @@ from wattest.interp.values import f32_bits, f32_from_bits
 
 M32, M64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _BYTES_A_UNIT = 64
+_PIECE = 1 << 20
 H, SH, I, SI, Q, D = (Struct("<" + code) for code in "HhIiQd")  # noqa: E741
 
 
@@ -228,7 +229,10 @@ def memory_fill(
     """Set ``count`` bytes from ``start`` on to the low byte of ``value``."""
     _check(mem.length, start, count)
     charge(_units(count))
-    mem.data[start : start + count] = bytes([value & 0xFF]) * count
+    piece = bytes([value & 0xFF]) * min(count, _PIECE)
+    for begin in range(start, start + count, _PIECE):
+        end = min(begin + _PIECE, start + count)
+        mem.data[begin:end] = piece[: end - begin]
 
 
 def memory_copy(
@@ -243,7 +247,10 @@ def memory_copy(
     _check(source.length, start, count)
     _check(target.length, to, count)
     charge(_units(count))
-    target.data[to : to + count] = source.data[start : start + count]
+    if target is source:
+        target.data.move(to, start, count)
+    else:
+        target.data[to : to + count] = memoryview(source.data)[start : start + count]
 
 
 def memory_init(
@@ -258,7 +265,7 @@ def memory_init(
     _check(len(segment.data), start, count)
     _check(mem.length, to, count)
     charge(_units(count))
-    mem.data[to : to + count] = bytes(segment.data[start : start + count])
+    mem.data[to : to + count] = segment.data[start : start + count]
 
 
 def data_drop(segment: DataInst) -> None:

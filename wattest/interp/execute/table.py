@@ -41,7 +41,7 @@ def table_size(table: TableInst) -> int:
 def table_grow(charge: Callable[[int], None], table: TableInst, init: Any, count: int) -> int:
     """Append copies of a reference; push the old size, or -1 when that is too many."""
     size = len(table.elem)
-    if size + count > table.limit:
+    if not table.can_grow(count):
         return M32 if table.type.address is I32 else M64
     charge(_units(count))
     table.grow(count, init)

@@ -1,7 +1,7 @@
 """Variable instructions (spec 4.6.3).
 
 ``local.get``, ``local.set`` and ``local.tee`` move a value between a local and the operand
-stack. Both are slots of the frame, so `wattest.interp.prepare` needs no function for them.
+stack. Both are slots of the frame, so `wattest.interp.builder` needs no function for them.
 """
 
 from __future__ import annotations

@@ -146,6 +146,7 @@ class Checker:
     __slots__ = (
         "_initialized",
         "_inits",
+        "_matched",
         "context",
         "frames",
         "height",
@@ -167,6 +168,7 @@ class Checker:
         self.peak = 0
         self._initialized: set[int] = set()
         self._inits: list[int] = []
+        self._matched: tuple[Sequence[StackType], Sequence[StackType]] = ((), ())
 
     def begin(
         self,
@@ -279,12 +281,26 @@ class Checker:
         here = stack[max(self.height, len(stack) - count) :]
         missing = count - len(here)
         if (missing and not self.frames[-1].unreachable) or not (
-            tuple(here) == types or _all_match(here, types[missing:])
+            tuple(here) == types or self._match_again(here, types, missing)
         ):
             raise Invalid(
                 f"type mismatch: instruction requires {show(types)} but stack has {show(here)}"
             )
         return len(here)
+
+    def _match_again(
+        self, here: Sequence[StackType], types: Sequence[StackType], missing: int
+    ) -> bool:
+        """`_all_match`, at once for what matched just before: a call of many parameters can
+        stand in a small module very often."""
+        actual, expected = self._matched
+        if expected is types and actual == here:
+            return True
+        if not _all_match(here, types[missing:]):
+            return False
+        if len(here) >= _MANY:
+            self._matched = (here, types)
+        return True
 
     def pop_repeated(self, types: tuple[ValType, ...], count: int) -> None:
         """Pop ``count`` values of one type, which stands on the stack as ``types``."""

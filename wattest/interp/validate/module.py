@@ -6,7 +6,7 @@ from wattest.errors import ValidationError
 from wattest.interp.decode import decode_body
 from wattest.interp.features import SUPPORTED
 from wattest.interp.matching import match_reftype
-from wattest.interp.module import Elem, Export, Expr, FuncFacts, Module, TypeUse
+from wattest.interp.module import Elem, Export, Expr, FuncFacts, Module, RefFuncs, TypeUse
 from wattest.interp.opcodes import BY_NAME
 from wattest.interp.types import FUNC, GlobalType, MemType, RefType, TableType, TagType
 from wattest.interp.validate.body import BodyValidator
@@ -252,7 +252,12 @@ class _ModuleValidator:
     def _elem(self, bodies: BodyValidator, elem: Elem) -> RefType:
         context = self._context
         reftype = context.segmenttype(elem.type)
-        for init in elem.init:
+        all_known = (
+            isinstance(elem.init, RefFuncs)
+            and elem.type == _INDEX_FORM
+            and max(elem.init.indices, default=-1) < len(context.funcs)
+        )
+        for init in () if all_known else elem.init:
             if elem.type == _INDEX_FORM and len(init) == 2 and init[0].op is _REF_FUNC:
                 # A plain function index of the binary, as in WebAssembly 1.0.
                 self._at("element", init[0].offset)
@@ -323,6 +328,9 @@ def _declared_functions(module: Module) -> frozenset[int]:
         scan(item.init)
     for elem in module.elems:
         scan(elem.start)
+        if isinstance(elem.init, RefFuncs):
+            found.update(elem.init.indices)
+            continue
         for init in elem.init:
             scan(init)
     return frozenset(found)

@@ -22,6 +22,9 @@ MAX_TRANSFER = 16 * 1024 * 1024
 """Most bytes that one read or write moves; beyond it the count that comes back is smaller, as
 POSIX allows. Bounds the memory that a call takes on the host."""
 
+_CALLS_PER_CHECK = 16
+"""Calls, each of some milliseconds at most, after which the embedder is asked whether to go on."""
+
 Buffer = tuple[int, int]
 """Address and length of one buffer."""
 
@@ -221,6 +224,7 @@ class State:
         self.check = check
         self.recorder = recorder
         self.fuel = 0
+        self._unchecked = 0
         self.descriptors: dict[int, Descriptor] = {}
         self._lowest = 0
         stdin, stdout, stderr = streams
@@ -268,6 +272,14 @@ class State:
             raise WasiError(Errno.NOTDIR)
         descriptor.require(rights)
         return descriptor, descriptor.file
+
+    def begin(self, fuel: int) -> None:
+        """A call begins when this much fuel was consumed."""
+        self.fuel = fuel
+        self._unchecked += 1
+        if self._unchecked >= _CALLS_PER_CHECK:
+            self._unchecked = 0
+            self.check()
 
     def record(self, source: str, value: int | bytes) -> None:
         """Tell the recorder, if there is one."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 from wattest.wasi.abi import DIRENT, Errno, FdFlags, FileType, FstFlags, Rights, WasiError, Whence
-from wattest.wasi.preview1.core import Buffer, Call, Descriptor, State
+from wattest.wasi.preview1.core import MAX_TRANSFER, Buffer, Call, Descriptor, State
 from wattest.wasi.streams import InputStream, OutputStream
 from wattest.wasi.vfs.node import Directory, File, Stat
 
@@ -172,7 +173,9 @@ class FileFunctions:
 
             return (call.scatter(iovs, advance),)
         if isinstance(file, InputStream):
-            return (call.scatter(iovs, file.read),)
+            # One read for all buffers: a second one could wait for input that never comes.
+            got = io.BytesIO(file.read(min(sum(length for _, length in iovs), MAX_TRANSFER)))
+            return (call.scatter(iovs, got.read),)
         raise WasiError(Errno.BADF)
 
     def fd_pread(self, call: Call, fd: int, iovs: Sequence[Buffer], offset: int) -> tuple[int, ...]:

@@ -104,9 +104,12 @@ class PathFunctions:
         if oflags & OFlags.CREAT and oflags & OFlags.DIRECTORY:
             raise WasiError(Errno.INVAL)
         self.state.check_free()
-        exclusive = bool(oflags & OFlags.CREAT and oflags & OFlags.EXCL)
+        create = bool(oflags & OFlags.CREAT)
+        exclusive = create and bool(oflags & OFlags.EXCL)
         follow = bool(dirflags & LookupFlags.SYMLINK_FOLLOW) and not exclusive
-        with Walk(start, path, follow=follow, follow_slash=not exclusive) as walk:
+        with Walk(start, path, follow=follow, follow_slash=not create) as walk:
+            if create and walk.slash and walk.name is not None:
+                raise WasiError(Errno.ISDIR)  # whatever is there, as Linux says
             kind = walk.kind()
             if kind == FileType.DIRECTORY:
                 opened = self._open_directory(walk, oflags, base)
@@ -158,8 +161,6 @@ class PathFunctions:
         if kind is None:
             if not create:
                 raise WasiError(Errno.NOENT)
-            if walk.slash:
-                raise WasiError(Errno.ISDIR)
         elif create and oflags & OFlags.EXCL:
             raise WasiError(Errno.EXIST)
         elif oflags & OFlags.DIRECTORY or walk.slash:
@@ -187,6 +188,8 @@ class PathFunctions:
         with Walk(start, path, follow=False) as walk:
             if walk.name is None:
                 raise WasiError(Errno.INVAL)
+            if walk.slash and walk.kind() not in (None, FileType.DIRECTORY):
+                raise WasiError(Errno.NOTDIR)
             target = walk.directory.readlink(walk.name)[:buf_len]
         call.give(buf, target)
         return (len(target),)

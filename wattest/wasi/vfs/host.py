@@ -19,6 +19,9 @@ __all__ = ["HostDirectory", "HostFile", "HostFileSystem", "HostSingleFile", "was
 _RACES = 8
 """Times that an open is tried again when a second process swaps the entry under it."""
 
+_REOPENED = 32
+"""Directories that are opened again together."""
+
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO must not block, a terminal must not become ours, should one be swapped in.
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -48,8 +51,12 @@ def wasi_error(error: OSError) -> WasiError:
     return WasiError(_ERRNOS.get(error.errno or 0, Errno.IO))
 
 
-def _fail(error: OSError) -> NoReturn:
-    raise wasi_error(error) from error
+_SHORTAGES = frozenset(
+    number
+    for name in ("EDQUOT", "EFBIG", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC")
+    if (number := getattr(host_errno, name, None)) is not None
+)
+"""What a host answers for want of something, so that another host would have gone on."""
 
 
 _FILE_TYPES = {
@@ -86,6 +93,17 @@ class HostFileSystem(FileSystem):
     def _key(self, path: bytes, status: os.stat_result) -> bytes | tuple[int, int]:
         return path if self.read_only else (status.st_dev, status.st_ino)
 
+    def fail(self, error: OSError) -> NoReturn:
+        """Raise the guest's error for a host's."""
+        self.note(error)
+        raise wasi_error(error) from error
+
+    def note(self, error: OSError) -> None:
+        """Record an error that only this host gives: the guest sees it, in a result or by a
+        short count."""
+        if error.errno in _SHORTAGES and self.context.record is not None:
+            self.context.record("host error", int(wasi_error(error).errno))
+
     def inode(self, path: bytes, status: os.stat_result) -> Inode:
         """The inode of the file at ``path`` below the mount."""
         key = self._key(path, status)
@@ -119,7 +137,7 @@ class HostFileSystem(FileSystem):
         if filetype in (FileType.REGULAR_FILE, FileType.SYMBOLIC_LINK):
             size = status.st_size
         times = (inode.atim, inode.mtim, inode.ctim)
-        if self.context.real_times and not inode.times_set:
+        if self.context.real_times:
             times = self._real_times(status)
         return Stat(self.device, inode.number, filetype, inode.nlink, size, *times)
 
@@ -131,17 +149,33 @@ class HostFileSystem(FileSystem):
             self.context.record("file times", packed)
         return atim, mtim, ctim
 
-    def apply_times(self, target: int | bytes, inode: Inode, directory: int | None) -> None:
-        """Give the host's file the times that the guest chose, as far as the host can hold them."""
-        times = (inode.atim, inode.mtim)
+    def set_times(
+        self,
+        target: int | bytes,
+        inode: Inode,
+        atim: int | None,
+        mtim: int | None,
+        directory: int | None = None,
+    ) -> None:
+        """Set times that are not None, on the host's file, too: an open one, or an entry of an
+        open directory. Raises EROFS, ENOENT."""
+        self.check_writable()
         try:
+            status = os.stat(target, dir_fd=directory, follow_symlinks=directory is None)
+            times = (
+                status.st_atime_ns if atim is None else atim,
+                status.st_mtime_ns if mtim is None else mtim,
+            )
             if directory is None:
                 os.utime(target, ns=times)
             else:
                 os.utime(target, ns=times, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError as error:
+            self.fail(error)
         except (OSError, OverflowError, NotImplementedError):
-            # The guest sees its own times anyway; the host's are a courtesy to the user.
+            # Times that the host can't hold, or not on a link: the guest sees its own anyway.
             pass
+        inode.set_times(atim, mtim, self.context.now())
 
     def open_root(self, path: str | bytes | os.PathLike[str]) -> HostDirectory:
         """The mounted directory itself; links in the host path are followed. Raises OSError."""
@@ -165,13 +199,13 @@ class HostFile(File):
         try:
             return self.fs.stat(self._inode, os.fstat(self._descriptor))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def size(self) -> int:
         try:
             return os.fstat(self._descriptor).st_size
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def pread(self, offset: int, length: int) -> bytes:
         pieces = []
@@ -185,7 +219,8 @@ class HostFile(File):
                 length -= len(piece)
         except OSError as error:
             if not pieces:
-                _fail(error)
+                self.fs.fail(error)
+            self.fs.note(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def pwrite(self, offset: int, data: bytes) -> int:
@@ -196,7 +231,8 @@ class HostFile(File):
                 written += os.pwrite(self._descriptor, view[written:], offset + written)
         except OSError as error:
             if not written:
-                _fail(error)
+                self.fs.fail(error)
+            self.fs.note(error)
         if written:
             self._inode.modified(self.fs.context.now())
         return written
@@ -205,13 +241,11 @@ class HostFile(File):
         try:
             os.ftruncate(self._descriptor, size)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         self._inode.modified(self.fs.context.now())
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._descriptor, self._inode, None)
+        self.fs.set_times(self._descriptor, self._inode, atim, mtim)
 
     def sync(self) -> None:
         if self.fs.read_only:
@@ -219,7 +253,7 @@ class HostFile(File):
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -246,20 +280,18 @@ class HostSingleFile:
         try:
             return self.fs.stat(self._inode, os.fstat(self._descriptor))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
         """Set those that are not None; raises EROFS."""
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._descriptor, self._inode, None)
+        self.fs.set_times(self._descriptor, self._inode, atim, mtim)
 
     def open(self, *, truncate: bool) -> HostFile:
         """Another handle of the file, to be closed by the caller."""
         try:
             file = HostFile(self.fs, os.dup(self._descriptor), self._inode)
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         if truncate:
             file.resize(0)
         return file
@@ -281,12 +313,14 @@ class HostDirectory(Directory):
         self._parent = parent
         self._name = name
         self._descriptor = descriptor
-        self.path_length = 0 if parent is None else parent.path_length + 1 + len(name)
         try:
             self._inode = fs.inode(self._path(), os.fstat(descriptor))
         except OSError as error:
             os.close(descriptor)
-            _fail(error)
+            self.fs.fail(error)
+        # Afterwards only the run's own moves count: this handle's way here may be an old one.
+        if parent is not None and not self._inode.placed:
+            self._inode.place(parent._inode, name)
 
     def _path(self, name: bytes | None = None) -> bytes:
         """Path below the mount; identifies entries of read-only trees."""
@@ -298,19 +332,24 @@ class HostDirectory(Directory):
         return b"/".join(reversed(names))
 
     def _open(self) -> int:
-        """The descriptor, opened again when a long walk suspended it."""
+        """The descriptor, opened again when a long walk suspended it.
+
+        The directories just above stay open with it, since a walk that leads up to here is
+        likely to lead further up: or each step would open the whole way from the start again.
+        """
         chain = []
         place: HostDirectory = self
         while place._descriptor < 0 and place._parent is not None:
             chain.append(place)
             place = place._parent
-        for directory in reversed(chain):
+        for distance in range(len(chain) - 1, -1, -1):
+            directory = chain[distance]
             parent = directory._parent
             assert parent is not None
             directory._descriptor = os.open(
                 directory._name, _DIRECTORY_FLAGS, dir_fd=parent._descriptor
             )
-            if parent is not place:
+            if distance + 1 >= _REOPENED and parent is not place:
                 parent.suspend()
         return self._descriptor
 
@@ -318,7 +357,7 @@ class HostDirectory(Directory):
         try:
             return self._open()
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def _lstat(self, name: bytes) -> os.stat_result | None:
         try:
@@ -326,7 +365,7 @@ class HostDirectory(Directory):
         except FileNotFoundError:
             return None
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def _find(self, name: bytes) -> os.stat_result:
         status = self._lstat(name)
@@ -347,23 +386,25 @@ class HostDirectory(Directory):
     def _finish_entry(self, name: bytes) -> None:
         status = self._lstat(name)
         if status is not None:
-            self.fs.created(self._path(name), status)
+            inode = self.fs.created(self._path(name), status)
+            if stat.S_ISDIR(status.st_mode):
+                inode.place(self._inode, name)
         self._touch()
 
     def stat(self) -> Stat:
         try:
             return self.fs.stat(self._inode, os.fstat(self._open()))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def parent_number(self) -> int:
-        return (self._parent or self)._inode.number
+        return self._inode.above.number
 
     def names(self) -> list[bytes]:
         try:
             found = [os.fsencode(name) for name in os.listdir(self._open())]
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         return sorted(name for name in found if _is_utf8(name))
 
     def kind(self, name: bytes) -> int | None:
@@ -381,7 +422,7 @@ class HostDirectory(Directory):
             # Linux says ENOTDIR for a link too, BSD says EMLINK: look what it was.
             if self.kind(name) == FileType.SYMBOLIC_LINK:
                 raise WasiError(Errno.LOOP) from error
-            _fail(error)
+            self.fs.fail(error)
         return HostDirectory(self.fs, self, name, descriptor)
 
     def open_file(
@@ -421,7 +462,7 @@ class HostDirectory(Directory):
                     host_errno.EISDIR,
                 ):
                     continue  # swapped since we looked
-                _fail(error)
+                self.fs.fail(error)
             return self._opened(name, descriptor, truncate)
         raise WasiError(Errno.BUSY)
 
@@ -437,7 +478,7 @@ class HostDirectory(Directory):
             return None
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         inode = self.fs.created(self._path(name), os.fstat(descriptor))
         self._touch()
         return HostFile(self.fs, descriptor, inode)
@@ -453,7 +494,7 @@ class HostDirectory(Directory):
                 file.resize(0)
         except OSError as error:
             os.close(descriptor)
-            _fail(error)
+            self.fs.fail(error)
         except WasiError:
             os.close(descriptor)
             raise
@@ -465,28 +506,23 @@ class HostDirectory(Directory):
         try:
             return os.readlink(name, dir_fd=self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def set_times_at(self, name: bytes, atim: int | None, mtim: int | None) -> None:
-        status = self._find(name)
-        self.fs.check_writable()
-        inode = self.fs.inode(self._path(name), status)
-        inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(name, inode, self._open_or_fail())
+        inode = self.fs.inode(self._path(name), self._find(name))
+        self.fs.set_times(name, inode, atim, mtim, self._open_or_fail())
 
     def set_times(self, atim: int | None, mtim: int | None) -> None:
-        self.fs.check_writable()
-        self._inode.set_times(atim, mtim, self.fs.context.now())
-        self.fs.apply_times(self._open_or_fail(), self._inode, None)
+        self.fs.set_times(self._open_or_fail(), self._inode, atim, mtim)
 
     def make_directory(self, name: bytes) -> None:
         self._start_entry(name)
         try:
-            self.check_room(name)
+            self._inode.check_room(name)
             os.mkdir(name, 0o777, dir_fd=self._open())
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         except WasiError:
             self.fs.context.drop_entry()
             raise
@@ -498,7 +534,7 @@ class HostDirectory(Directory):
             os.symlink(target, name, dir_fd=self._open())
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         self._finish_entry(name)
 
     def remove_file(self, name: bytes) -> None:
@@ -509,7 +545,7 @@ class HostDirectory(Directory):
         try:
             os.unlink(name, dir_fd=self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
         self.fs.unlinked(self._path(name), status)
         self._touch()
 
@@ -528,7 +564,7 @@ class HostDirectory(Directory):
     def _fail_occupied(self, error: OSError) -> NoReturn:
         if error.errno in (host_errno.EEXIST, host_errno.ENOTEMPTY):  # POSIX allows both
             raise WasiError(Errno.NOTEMPTY) from error
-        _fail(error)
+        self.fs.fail(error)
 
     def link(self, name: bytes, target: Directory, new_name: bytes) -> None:
         assert isinstance(target, HostDirectory)
@@ -550,7 +586,7 @@ class HostDirectory(Directory):
             )
         except OSError as error:
             self.fs.context.drop_entry()
-            _fail(error)
+            self.fs.fail(error)
         inode.nlink += 1
         inode.changed(self.fs.context.now())
         target._touch()
@@ -571,7 +607,10 @@ class HostDirectory(Directory):
             self.fs.unlinked(target._path(new_name), old)
         self._touch()
         target._touch()
-        self.fs.inode(target._path(new_name), status).changed(self.fs.context.now())
+        inode = self.fs.inode(target._path(new_name), status)
+        inode.changed(self.fs.context.now())
+        if stat.S_ISDIR(status.st_mode):
+            inode.place(target._inode, new_name)
 
     def _check_rename(
         self,
@@ -584,9 +623,10 @@ class HostDirectory(Directory):
         """What Linux refuses, in its order: other hosts say some of it in other words."""
         is_directory = stat.S_ISDIR(status.st_mode)
         if is_directory:
-            if target._is_below(self.fs.inode(path, status)):
+            inode = self.fs.inode(path, status)
+            if target._is_below(inode):
                 raise WasiError(Errno.INVAL)
-            target.check_room(new_name)
+            target._inode.check_room(new_name, inode)
         if old is None or (old.st_dev, old.st_ino) == (status.st_dev, status.st_ino):
             return
         if stat.S_ISDIR(old.st_mode):
@@ -611,13 +651,13 @@ class HostDirectory(Directory):
         try:
             os.fsync(self._open())
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def duplicate(self) -> Directory:
         try:
             return HostDirectory(self.fs, self._parent, self._name, os.dup(self._open()))
         except OSError as error:
-            _fail(error)
+            self.fs.fail(error)
 
     def suspend(self) -> None:
         if self._parent is not None:

@@ -40,10 +40,9 @@ class _FileNode:
 class _DirectoryNode:
     filetype = FileType.DIRECTORY
 
-    def __init__(self, parent: _DirectoryNode | None, path_length: int) -> None:
+    def __init__(self, parent: _DirectoryNode | None) -> None:
         self.entries: dict[bytes, _Node] = {}
         self.parent = parent
-        self.path_length = path_length
         self.removed = False
         self.inode = Inode(0, 0)
 
@@ -60,7 +59,7 @@ class MemoryTree:
     """
 
     def __init__(self, content: Mapping[str, Content] | None = None) -> None:
-        self.root = _DirectoryNode(None, 0)
+        self.root = _DirectoryNode(None)
         self._fill(self.root, content or {})
 
     def _fill(self, directory: _DirectoryNode, content: Mapping[str, Content]) -> None:
@@ -73,7 +72,7 @@ class MemoryTree:
             if isinstance(item, MemorySymlink):
                 directory.entries[name] = item
             elif isinstance(item, Mapping):
-                child = _DirectoryNode(directory, directory.path_length + 1 + len(name))
+                child = _DirectoryNode(directory)
                 directory.entries[name] = child
                 self._fill(child, item)
             else:
@@ -137,6 +136,13 @@ class MemoryFileSystem(FileSystem):
             node.inode = self.new_inode()
             if isinstance(node, _DirectoryNode):
                 pending.extend(node.entries[name] for name in sorted(node.entries, reverse=True))
+        directories = [tree.root]
+        while directories:
+            above = directories.pop()
+            for name, node in above.entries.items():
+                if isinstance(node, _DirectoryNode):
+                    node.inode.place(above.inode, name)
+                    directories.append(node)
         self.root = MemoryDirectory(self, tree.root)
 
     def stat(self, node: _Node) -> Stat:
@@ -211,10 +217,6 @@ class MemoryDirectory(Directory):
         self.fs: MemoryFileSystem = fs
         self._node = node
 
-    @property
-    def path_length(self) -> int:  # type: ignore[override]
-        return self._node.path_length
-
     def _find(self, name: bytes) -> _Node:
         node = self._node.entries.get(name)
         if node is None:
@@ -229,13 +231,15 @@ class MemoryDirectory(Directory):
         if self._node.removed:
             raise WasiError(Errno.NOENT)
         if isinstance(node, _DirectoryNode):
-            self.check_room(name)
+            self._node.inode.check_room(name)
         self.fs.context.add_entry()
         now = self.fs.context.now()
         if node.inode.number == 0:
             node.inode = self.fs.new_inode()
             node.inode.atim = now
             node.inode.modified(now)
+        if isinstance(node, _DirectoryNode):
+            node.inode.place(self._node.inode, name)
         self._node.entries[name] = node
         self._node.inode.modified(now)
 
@@ -309,7 +313,7 @@ class MemoryDirectory(Directory):
         self._node.inode.set_times(atim, mtim, self.fs.context.now())
 
     def make_directory(self, name: bytes) -> None:
-        self._add(name, _DirectoryNode(self._node, self.path_length + 1 + len(name)))
+        self._add(name, _DirectoryNode(self._node))
 
     def make_symlink(self, name: bytes, target: bytes) -> None:
         self._add(name, MemorySymlink(target))
@@ -353,7 +357,7 @@ class MemoryDirectory(Directory):
         if isinstance(node, _DirectoryNode):
             if _is_below(target._node, node):
                 raise WasiError(Errno.INVAL)
-            target.check_room(new_name)
+            target._node.inode.check_room(new_name, node.inode)
             if old is not None and not isinstance(old, _DirectoryNode):
                 raise WasiError(Errno.NOTDIR)
         if isinstance(old, _DirectoryNode):
@@ -373,7 +377,7 @@ class MemoryDirectory(Directory):
         node.inode.changed(now)
         if isinstance(node, _DirectoryNode):
             node.parent = target._node
-            node.path_length = target.path_length + 1 + len(new_name)
+            node.inode.place(target._node.inode, new_name)
 
     def sync(self) -> None:
         pass

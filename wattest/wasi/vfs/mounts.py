@@ -163,7 +163,6 @@ class MountDirectory(Directory):
 
     def __init__(self, virtual: FileSystem, point: _Point, below: Directory | None) -> None:
         self.fs = virtual if below is None else below.fs
-        self.path_length = 0 if below is None else below.path_length
         self._virtual = virtual
         self._point = point
         self._below = below

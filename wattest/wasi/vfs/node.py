@@ -29,8 +29,9 @@ MAX_ENTRIES = 250_000
 system runs out of inodes. Protects the host's memory and its disks' inodes."""
 
 MAX_TREE_PATH = 3072
-"""Longest path, in bytes and from its mount, at which a directory can be made; beyond it
-ENAMETOOLONG. So whoever collects the tree can name everything in it within Linux's PATH_MAX."""
+"""Longest path, in bytes and from its mount, at which a directory can be made or to which one
+can be moved with what is in it; beyond it ENAMETOOLONG. So whoever collects the tree can name
+everything in it within Linux's PATH_MAX."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class Context:
         now: realtime in nanoseconds, as the guest sees it.
         start: the time that files show which the run has not changed, in nanoseconds.
         real_times: show host files' own times instead.
-        record: is told of every real time that the guest sees (see `Recorder.on_external`).
+        record: is told of every real time that the guest sees, and of errors for want of
+            something that only this host lacks (see `Recorder.on_external`).
     """
 
     def __init__(
@@ -125,21 +127,59 @@ class Inode:
         number: inode number, in the order in which the run first met the files.
         nlink: links, as far as the run knows.
         atim, mtim, ctim: times in nanoseconds.
-        times_set: whether the run changed the times (then they hold even under real times).
     """
 
-    __slots__ = ("atim", "ctim", "mtim", "nlink", "number", "times_set")
+    __slots__ = ("_above", "_height", "_length", "atim", "ctim", "mtim", "nlink", "number")
 
     def __init__(self, number: int, start: int) -> None:
         self.number = number
         self.nlink = 1
         self.atim = self.mtim = self.ctim = start
-        self.times_set = False
+        self._above: Inode | None = None
+        self._length = 0
+        self._height = 0
+
+    @property
+    def placed(self) -> bool:
+        """Whether a directory's place is known; a root never has one."""
+        return self._above is not None
+
+    @property
+    def above(self) -> Inode:
+        """The directory that this one lies in; a root lies in itself."""
+        return self._above or self
+
+    def depth(self) -> int:
+        """Bytes of a directory's path below its mount, wherever it was moved to since it was
+        opened."""
+        depth = 0
+        place: Inode | None = self
+        while place is not None and depth <= MAX_TREE_PATH:
+            depth += place._length
+            place = place._above
+        return depth
+
+    def place(self, above: Inode, name: bytes) -> None:
+        """A directory was made, moved or first met in another."""
+        self._above = above
+        self._length = 1 + len(name)
+        height = self._length + self._height
+        place: Inode | None = above
+        while place is not None and place._height < height <= MAX_TREE_PATH:
+            place._height = height
+            height += place._length
+            place = place._above
+
+    def check_room(self, name: bytes, moved: Inode | None = None) -> None:
+        """Raise ENAMETOOLONG when a directory made here by this name, or moved here with all
+        that was ever made in it, would lie too deep."""
+        height = 0 if moved is None else moved._height
+        if self.depth() + 1 + len(name) + height > MAX_TREE_PATH:
+            raise WasiError(Errno.NAMETOOLONG)
 
     def modified(self, now: int) -> None:
         """The content changed."""
         self.mtim = self.ctim = now
-        self.times_set = True
 
     def changed(self, now: int) -> None:
         """Attributes changed."""
@@ -152,7 +192,6 @@ class Inode:
         if mtim is not None:
             self.mtim = mtim
         self.ctim = now
-        self.times_set = True
 
 
 class FileSystem:
@@ -223,16 +262,9 @@ class Directory(ABC):
 
     Attributes:
         fs: the file system it belongs to.
-        path_length: bytes of its path below the mount.
     """
 
     fs: FileSystem
-    path_length: int
-
-    def check_room(self, name: bytes) -> None:
-        """Raise ENAMETOOLONG when a directory of this name would lie too deep."""
-        if self.path_length + 1 + len(name) > MAX_TREE_PATH:
-            raise WasiError(Errno.NAMETOOLONG)
 
     def base(self) -> Directory | None:
         """The directory that changes go to: itself, or what lies below mount points, or None."""

@@ -47,9 +47,9 @@ class Walk:
     Args:
         start: where the path begins; it stays the caller's.
         path: the guest's path, checked by `check_path`. An absolute one gives EPERM.
-        follow: whether to follow a link that the path ends in; one with a slash behind it is
-            followed anyway when ``follow_slash`` is set.
-        follow_slash: see there; False for calls that remove or rename entries.
+        follow: whether to follow a link that the path ends in.
+        follow_slash: the same for a link with a slash behind it; False for calls that make,
+            remove or rename entries.
 
     Attributes:
         directory: the directory that the path's last name is to be looked up in.
@@ -123,7 +123,7 @@ class Walk:
                 self._leave()
                 continue
             last = not self._pending
-            if last and not (follow or (self.slash and follow_slash)):
+            if last and not (follow_slash if self.slash else follow):
                 self.name = name
                 return
             kind = self.directory.kind(name)
@@ -139,17 +139,33 @@ class Walk:
             else:
                 raise WasiError(Errno.NOTDIR)
 
-    def _expand(self, name: bytes) -> None:
+    def _count_link(self) -> None:
         self._links += 1
         if self._links > MAX_LINKS:
             raise WasiError(Errno.LOOP)
-        target = self.directory.readlink(name)
+
+    def _expand(self, name: bytes) -> None:
+        self._count_link()
+        try:
+            target = self.directory.readlink(name)
+        except WasiError as error:
+            if error.errno != Errno.INVAL:
+                raise
+            self._pending.append(name)  # no longer a link: a second process was here; look again
+            return
         if not target or len(target) > MAX_PATH:
             raise WasiError(Errno.NOENT if not target else Errno.NAMETOOLONG)
         self._push(target)
 
     def _enter(self, name: bytes) -> None:
-        below = self.directory.open_directory(name)
+        try:
+            below = self.directory.open_directory(name)
+        except WasiError as error:
+            if error.errno != Errno.LOOP:
+                raise
+            self._count_link()  # it became a link since: look again
+            self._pending.append(name)
+            return
         self._stack.append(below)
         self._open.append(below)
         if len(self._open) > _MAX_OPEN:

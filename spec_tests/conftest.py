@@ -1,12 +1,26 @@
-"""The cache of converted scripts, and the table at the end of a run."""
+"""For the official suite: the cache of converted scripts, and the table at the end of a run.
+
+In this place, and not beside the suite, as pytest-xdist's controller loads only the conftest
+files of the folders that it is given.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--differential-count",
+        type=int,
+        default=200,
+        help="how many generated modules to run on wattest and on wasmtime",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -21,17 +35,24 @@ def suite_cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What the suite came to: files and assertions, and why the rest is missing."""
-    rows: list[tuple[str, dict[str, Any]]] = []
+    rows: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for status in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(status, ()):
             for key, value in getattr(report, "user_properties", ()):
                 if key == "wattest suite":
-                    rows.append((status, value))
-    if not rows:
-        return
-    write = terminalreporter.write_line
-    terminalreporter.section("official WebAssembly suite")
-    write(f"{'':34}{'files':>7}{'passed':>9}{'failed':>9}{'n. a.':>9}{'missing':>9}")
+                    rows.setdefault(value["engine"], []).append((status, value))
+    for engine in sorted(rows, reverse=True):
+        terminalreporter.section(f"official WebAssembly suite, {engine}")
+        for line in _table(rows[engine]):
+            terminalreporter.write_line(line)
+    if rows:
+        terminalreporter.write_line(
+            "missing: commands that need a feature which is not supported yet"
+        )
+
+
+def _table(rows: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+    yield f"{'':34}{'files':>7}{'passed':>9}{'failed':>9}{'n. a.':>9}{'missing':>9}"
     groups = [("pass whole", [row for status, row in rows if status == "passed"])]
     groups.append(("FAIL", [row for status, row in rows if status == "failed"]))
     skipped = [row for status, row in rows if status == "skipped"]
@@ -41,13 +62,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     ]
     for title, group in [*groups, ("all", [row for _, row in rows])]:
         if group:
-            write(_line(title, group))
+            yield _line(title, group)
     reasons: Counter[str] = Counter()
     for _, row in rows:
         reasons.update(row["not applicable"])
     for reason, count in sorted(reasons.items()):
-        write(f"not applicable: {count} assertions ({reason})")
-    write("missing: commands that need a feature which is not supported yet")
+        yield f"not applicable: {count} assertions ({reason})"
 
 
 def _line(title: str, rows: list[dict[str, Any]]) -> str:
