@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType

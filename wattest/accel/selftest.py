@@ -38,10 +38,15 @@ BINARY = bytes.fromhex(
 
 def run(count: int) -> int:
     """The program's answer after ``count`` rounds."""
-    import wattest
+    from wattest.accel.engine import AccelEngine
+    from wattest.interp.decode import decode_module
+    from wattest.interp.runtime import Store, WasmFunc
 
-    module = wattest.Module(BINARY)
-    answer: int = wattest.Instance(module, engine="accel").exports.run(count)
+    engine, store = AccelEngine(), Store()
+    instance = engine.instantiate(store, decode_module(BINARY), [])
+    func = instance.exports["run"]
+    assert isinstance(func, WasmFunc)
+    answer: int = engine.invoke(store, func, [count])[0]
     return answer
 
 
