@@ -61,9 +61,15 @@ class Limits:
 
 
 class Engine(Protocol):
-    """An execution engine: validates, instantiates, invokes, and lets a run be inspected."""
+    """An execution engine: validates, instantiates, invokes, and lets a run be inspected.
+
+    Attributes:
+        name: as in ``engine=``.
+        features: what it executes (`wattest.interp.features`).
+    """
 
     name: str
+    features: frozenset[str]
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from wattest.accel.core import NativeModule, State
@@ -19,6 +18,7 @@ class AccelEngine:
     """Threaded code made from validated functions at their first call; runs without the GIL."""
 
     name = "accel"
+    features = SUPPORTED
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""
@@ -75,9 +75,13 @@ def state_of(store: Store) -> Any:
 _COUNTS = ("fuel_used", "fuel_limit", "frames", "slots", "nesting", "host_calls")
 
 
-@cache
+_native_stores: dict[type, type[Store]] = {}
+
+
 def _native_store(kind: type[Store]) -> type[Store]:
     """A class like a store's, whose counts are those of its `State`."""
+    if kind in _native_stores:
+        return _native_stores[kind]
 
     def count(name: str) -> property:
         def get(store: Store) -> Any:
@@ -89,4 +93,5 @@ def _native_store(kind: type[Store]) -> type[Store]:
         return property(get, put)
 
     body = {name: count(name) for name in _COUNTS}
-    return type(kind.__name__, (kind,), {**body, "__module__": kind.__module__})
+    made = type(kind.__name__, (kind,), {**body, "__module__": kind.__module__})
+    return _native_stores.setdefault(kind, made)

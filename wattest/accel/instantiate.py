@@ -25,7 +25,7 @@ from wattest.interp.runtime import (
     TagInst,
     WasmFunc,
 )
-from wattest.interp.types import close_valtype
+from wattest.interp.types import RefType, close_valtype
 
 __all__ = ["NativeGlobal", "NativeTable", "instantiate"]
 
@@ -68,7 +68,8 @@ def _adopt_global(state: Any, item: GlobalInst) -> Cell:
         del item.__dict__["value"]
         item.__class__ = NativeGlobal
         item.__dict__["cell"] = cell
-    return item.__dict__["cell"]
+    found: Cell = item.__dict__["cell"]
+    return found
 
 
 def _adopt_table(state: Any, item: TableInst) -> Elements:
@@ -79,7 +80,8 @@ def _adopt_table(state: Any, item: TableInst) -> Elements:
         del item.__dict__["elem"]
         item.__class__ = NativeTable
         item.__dict__["elements"] = elements
-    return item.__dict__["elements"]
+    found: Elements = item.__dict__["elements"]
+    return found
 
 
 def _adopt_memory(item: MemInst) -> MemoryHandle:
@@ -146,7 +148,9 @@ def _allocate(inst: ModuleInst, state: Any) -> None:
     for elem in module.elems:
         values = [evaluate(inst, expr) for expr in elem.init]
         inst.elems.append(ElemInst(values))
-        segments.append(Elements(state, close_valtype(elem.type, inst.types), values))
+        elemtype = close_valtype(elem.type, inst.types)
+        assert isinstance(elemtype, RefType)
+        segments.append(Elements(state, elemtype, values))
     view = memoryview(module.binary)
     inst.datas += [DataInst(view[data.begin : data.end]) for data in module.datas]
     inst.native.complete(

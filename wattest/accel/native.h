@@ -10,7 +10,12 @@
 #define WATTEST_NOINLINE __declspec(noinline)
 #define WATTEST_INLINE static __forceinline
 #else
+#if defined(__clang__)
 #define WATTEST_NOINLINE __attribute__((noinline, unused))
+#else
+/* Kept as it is: a smaller signature would put the arguments into other registers. */
+#define WATTEST_NOINLINE __attribute__((noipa, unused))
+#endif
 #define WATTEST_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
@@ -225,24 +230,55 @@ WATTEST_INLINE float fmaxf_(float a, float b)
     if (a == b) return u2f(f2u(a) & f2u(b));
     return u2f(0x7fc00000u);
 }
-/* Round to nearest, ties to even: the default rounding does it where adding 2^52 (2^23)
-   pushes the fraction out. */
+/* Rounding without library calls. From 2^52 (2^23) on every number is whole already; below, a
+   conversion to an integer and back drops the fraction, and adding and taking away that number
+   rounds to nearest, ties to even. The sign of a zero is the operand's. */
+WATTEST_INLINE double truncd(double x)
+{
+    return fabs(x) < 4503599627370496.0 ? copysign((double)(int64_t)x, x) : nand(x);
+}
+WATTEST_INLINE double floord(double x)
+{
+    double t;
+    if (!(fabs(x) < 4503599627370496.0)) return nand(x);
+    t = (double)(int64_t)x;
+    return copysign(t > x ? t - 1.0 : t, x);
+}
+WATTEST_INLINE double ceild(double x)
+{
+    double t;
+    if (!(fabs(x) < 4503599627370496.0)) return nand(x);
+    t = (double)(int64_t)x;
+    return copysign(t < x ? t + 1.0 : t, x);
+}
 WATTEST_INLINE double nearestd(double x)
 {
-    double big = 4503599627370496.0;
     double a = fabs(x);
-    volatile double sum;
-    if (!(a < big)) return nand(x);
-    sum = a + big;
-    return copysign(sum - big, x);
+    if (!(a < 4503599627370496.0)) return nand(x);
+    return copysign((a + 4503599627370496.0) - 4503599627370496.0, x);
+}
+WATTEST_INLINE float truncf_(float x)
+{
+    return fabsf(x) < 8388608.0f ? copysignf((float)(int32_t)x, x) : nanf_(x);
+}
+WATTEST_INLINE float floorf_(float x)
+{
+    float t;
+    if (!(fabsf(x) < 8388608.0f)) return nanf_(x);
+    t = (float)(int32_t)x;
+    return copysignf(t > x ? t - 1.0f : t, x);
+}
+WATTEST_INLINE float ceilf_(float x)
+{
+    float t;
+    if (!(fabsf(x) < 8388608.0f)) return nanf_(x);
+    t = (float)(int32_t)x;
+    return copysignf(t < x ? t + 1.0f : t, x);
 }
 WATTEST_INLINE float nearestf(float x)
 {
-    float big = 8388608.0f;
     float a = fabsf(x);
-    volatile float sum;
-    if (!(a < big)) return nanf_(x);
-    sum = a + big;
-    return copysignf(sum - big, x);
+    if (!(a < 8388608.0f)) return nanf_(x);
+    return copysignf((a + 8388608.0f) - 8388608.0f, x);
 }
 #endif

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wattest.interp.features import SUPPORTED
 from wattest.interp.instantiate import instantiate
 from wattest.interp.machine import Machine
 from wattest.interp.module import Module
@@ -19,6 +20,7 @@ class ReferenceEngine:
     """The executable specification, in pure Python."""
 
     name = "reference"
+    features = SUPPORTED
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

@@ -112,7 +112,14 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
-_ENTER_LOCALS = ["Func* f", "uint64_t left", "uint64_t delta", "uint64_t* l", "uint32_t i", "uint32_t n"]
+_ENTER_LOCALS = [
+    "Func* f",
+    "uint64_t left",
+    "uint64_t delta",
+    "uint64_t* l",
+    "uint32_t i",
+    "uint32_t n",
+]
 _add("call", _ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
 
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
@@ -244,7 +251,9 @@ for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
         + _TAIL.format(own=9).strip("\n"),
     )
 # Stubs that a function's calls lead to: [function]
-_add("lower", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)")
+_add(
+    "lower", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)"
+)
 _add("host", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)")
 
 # Tables: [table][index][slot]

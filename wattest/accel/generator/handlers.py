@@ -18,7 +18,9 @@ from wattest.interp.types import F32, F64, I32, I64
 
 __all__ = ["generate"]
 
-SIGNATURE = "int32_t* pc, uint64_t* fp, uint8_t* mem, Ctx* c, int64_t fuel, uint64_t r, double d, float s"
+SIGNATURE = (
+    "int32_t* pc, uint64_t* fp, uint8_t* mem, Ctx* c, int64_t fuel, uint64_t r, double d, float s"
+)
 COMBOS = ("ss", "si", "is", "rs", "sr", "ri", "ir")
 STORES = ("ss", "si", "sr", "rs", "ri", "is", "ii", "ir")
 CTYPES = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double"}
@@ -34,14 +36,16 @@ from libc.stdint cimport (
 from libc.string cimport memmove, memset
 from wattest.accel.structs cimport *
 
+cdef extern from "native.h" nogil:
+    double ceild(double) noexcept
+    double floord(double) noexcept
+    double truncd(double) noexcept
+    float ceilf_(float) noexcept
+    float floorf_(float) noexcept
+    float truncf_(float) noexcept
+
 cdef extern from "math.h" nogil:
-    double libm_ceil "ceil"(double) noexcept
-    double libm_floor "floor"(double) noexcept
-    double libm_trunc "trunc"(double) noexcept
     double libm_sqrt "sqrt"(double) noexcept
-    float libm_ceilf "ceilf"(float) noexcept
-    float libm_floorf "floorf"(float) noexcept
-    float libm_truncf "truncf"(float) noexcept
     float libm_sqrtf "sqrtf"(float) noexcept
 
 '''
@@ -126,7 +130,8 @@ class Generator:
     # Families
 
     def numeric(self, op: Opcode) -> None:
-        assert op.params is not None and op.results is not None
+        assert op.params is not None
+        assert op.results is not None
         params = [named(p) for p in op.params]
         result = named(op.results[0])
         checks, text = SEMANTICS[op.name]
@@ -204,10 +209,7 @@ class Generator:
 
     @staticmethod
     def loaded(op: Opcode, t: str) -> str:
-        if op.width == 1:
-            raw = "(mem + e)[0]"
-        else:
-            raw = f"ld{op.width * 8}(mem + e)"
+        raw = "(mem + e)[0]" if op.width == 1 else f"ld{op.width * 8}(mem + e)"
         name = op.name.split(".")[1]
         if t == "f32":
             return f"u2f({raw})"
@@ -257,7 +259,9 @@ class Generator:
     def narrow(valtype: str, mode: str, place: int) -> str:
         """An operand of a fused cell: immediates are 32 bits wide."""
         if mode == "i":
-            return f"<uint64_t><int64_t>pc[{place}]" if valtype == "i64" else f"<uint32_t>pc[{place}]"
+            return (
+                f"<uint64_t><int64_t>pc[{place}]" if valtype == "i64" else f"<uint32_t>pc[{place}]"
+            )
         return slot(valtype, f"pc[{place}]")
 
     def first(self, name: str, combo: str) -> tuple[list[str], list[str], str]:
@@ -333,7 +337,9 @@ class Generator:
                         f"p = {self.loaded(op, 'i32').replace('mem + e', 'mem + x')}",
                         *get,
                     ]
-                    self.branch(f"loadbr_{load}_{name}_{mode}", ["uint64_t x", *locals_], body, text, 8)
+                    self.branch(
+                        f"loadbr_{load}_{name}_{mode}", ["uint64_t x", *locals_], body, text, 8
+                    )
 
     def branch(self, name: str, locals_: list[str], body: list[str], text: str, size: int) -> None:
         body = [
@@ -414,7 +420,7 @@ class Generator:
     def one(self, name: str, locals_: list[str], body: str) -> None:
         """A family of one; the body as text."""
         self.family(name.upper())
-        lines = [line for line in body.strip("\n").splitlines()]
+        lines = list(body.strip("\n").splitlines())
         cut = len(lines[0]) - len(lines[0].lstrip())
         self.handler(name, locals_, [line[cut:] for line in lines])
 
@@ -446,7 +452,7 @@ class Generator:
         self.special()
         self.pairs()
         rows = [self.row(op) for op in OPCODES if self.row(op)]
-        self.lines.append("cdef handler_t HANDLERS[%d]" % len(self.names))
+        self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
             self.lines.append(f"HANDLERS[{number}] = {name}")
         self.lines.append("")
@@ -491,9 +497,8 @@ class Generator:
                 load, name = rest.split("_i32.")
                 name, mode = name.rsplit("_", 1)
                 which = ("i32.load", "i32.load8_u", "i32.load8_s").index(load)
-                ids.append(
-                    f"    ({self.ids['BR_i32.' + name]}, {2 + which}, {int(mode == 'i')}, {number}),"
-                )
+                branch = self.ids["BR_i32." + name]
+                ids.append(f"    ({branch}, {2 + which}, {int(mode == 'i')}, {number}),")
         ids.append(")")
         return "\n".join(self.lines) + "\n", "\n".join(ids) + "\n"
 
@@ -509,7 +514,8 @@ class Generator:
         if number is None:
             return ()
         code = op.code if op.prefix is None else 0x100 + op.code
-        assert op.params is not None and op.results is not None
+        assert op.params is not None
+        assert op.results is not None
         by_name = {row.name: row for row in OPCODES}
         result = named(op.results[0]) if op.results else ""
         if op.width:

@@ -33,11 +33,12 @@ for _name in ("add", "mul"):
 for _name in ("sub", "div"):
     SECOND[f"f64.{_name}"] = ("rs", "sr")
 
-SELECTS = tuple(
-    f"{t}.{name}"
-    for t in ("i32", "i64")
-    for name in "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u".split()
-) + ("i32.and", *(f"f64.{name}" for name in "eq ne lt gt le ge".split()))
+SELECTS = (
+    *(f"i32.{name}" for name in "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u".split()),
+    *(f"i64.{name}" for name in "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u".split()),
+    "i32.and",
+    *(f"f64.{name}" for name in "eq ne lt gt le ge".split()),
+)
 """Comparisons that a ``select`` may follow."""
 
 BRANCHES = tuple(f"i32.{name}" for name in "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u".split())

@@ -64,9 +64,12 @@ def _float(bits: int) -> None:
     c = "float" if bits == 32 else "double"
     nan = "nanf_" if bits == 32 else "nand"
     f = "f" if bits == 32 else ""
-    mn, mx, near = ("fminf_", "fmaxf_", "nearestf") if bits == 32 else ("fmind", "fmaxd", "nearestd")
+    mn, mx, near = (
+        ("fminf_", "fmaxf_", "nearestf") if bits == 32 else ("fmind", "fmaxd", "nearestd")
+    )
     to, of, u = ("f2u", "u2f", "uint32_t") if bits == 32 else ("d2u", "u2d", "uint64_t")
     sign = f"(<{u}>1 << {bits - 1})"
+    rounds = [f"{name}{'f_' if bits == 32 else 'd'}" for name in ("ceil", "floor", "trunc")]
     rows = {
         "add": f"{nan}(a + b)",
         "sub": f"{nan}(a - b)",
@@ -77,9 +80,9 @@ def _float(bits: int) -> None:
         "copysign": f"{of}(({to}(a) & ~{sign}) | ({to}(b) & {sign}))",
         "abs": f"{of}({to}(a) & ~{sign})",
         "neg": f"{of}({to}(a) ^ {sign})",
-        "ceil": f"{nan}(libm_ceil{f}(a))",
-        "floor": f"{nan}(libm_floor{f}(a))",
-        "trunc": f"{nan}(libm_trunc{f}(a))",
+        "ceil": f"{rounds[0]}(a)",
+        "floor": f"{rounds[1]}(a)",
+        "trunc": f"{rounds[2]}(a)",
         "nearest": f"{near}(a)",
         "sqrt": f"{nan}(libm_sqrt{f}(a))",
         "eq": "a == b",
@@ -163,9 +166,7 @@ SEMANTICS.update(
 )
 
 COMMUTATIVE = frozenset(
-    f"{t}.{name}"
-    for t in ("i32", "i64")
-    for name in ("add", "mul", "and", "or", "xor", "eq", "ne")
+    f"{t}.{name}" for t in ("i32", "i64") for name in ("add", "mul", "and", "or", "xor", "eq", "ne")
 ) | frozenset(f"{t}.{name}" for t in ("f32", "f64") for name in ("add", "mul", "eq", "ne"))
 
 SWAPPED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
