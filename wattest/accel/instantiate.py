@@ -68,7 +68,8 @@ def _adopt_global(state: Any, item: GlobalInst) -> Cell:
         del item.__dict__["value"]
         item.__class__ = NativeGlobal
         item.__dict__["cell"] = cell
-    return item.__dict__["cell"]
+    found: Cell = item.__dict__["cell"]
+    return found
 
 
 def _adopt_table(state: Any, item: TableInst) -> Elements:
@@ -79,7 +80,8 @@ def _adopt_table(state: Any, item: TableInst) -> Elements:
         del item.__dict__["elem"]
         item.__class__ = NativeTable
         item.__dict__["elements"] = elements
-    return item.__dict__["elements"]
+    found: Elements = item.__dict__["elements"]
+    return found
 
 
 def _adopt_memory(item: MemInst) -> MemoryHandle:
