@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wattest.accel._handlers import build
 from wattest.accel.core import NativeModule, State
 from wattest.accel.instantiate import instantiate
 from wattest.accel.validate import SUPPORTED, unsupported, validate
@@ -19,6 +20,8 @@ class AccelEngine:
 
     name = "accel"
     features = SUPPORTED
+    build = "{0}, dispatch by {1}".format(*build())
+    """The compiler, and how one handler gets to the next."""
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

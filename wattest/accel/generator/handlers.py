@@ -51,6 +51,17 @@ cdef extern from "math.h" nogil:
 '''
 
 
+BUILD = '''
+cdef extern from "native.h":
+    const char* WATTEST_COMPILER
+    const char* WATTEST_DISPATCH
+
+def build() -> tuple:
+    """The compiler, and how one handler gets to the next."""
+    return WATTEST_COMPILER.decode("ascii", "replace"), WATTEST_DISPATCH.decode("ascii")
+'''
+
+
 def slot(valtype: str, index: str) -> str:
     """What reads a frame slot."""
     if valtype == "i32":
@@ -460,6 +471,7 @@ class Generator:
         self.lines.append('    """Address of the table of handlers."""')
         self.lines.append("    return <uintptr_t><void*>HANDLERS")
         self.lines.append("")
+        self.lines.append(BUILD)
         self.lines.append(f"COUNT = {len(self.names)}")
         ids = ["# Generated from the instruction table. Not to be edited."]
         ids.append("cdef enum:")
