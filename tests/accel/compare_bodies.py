@@ -20,7 +20,6 @@ from wattest.accel.bodies import check_bodies
 from wattest.accel.features import SUPPORTED
 from wattest.errors import DecodeError, ModuleError, ValidationError
 from wattest.interp.decode import decode_body, decode_module
-from wattest.interp.features import ALL
 from wattest.interp.module import Code, Func, FuncFacts, Module
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, ValType

@@ -21,12 +21,15 @@ from wattest.accel.engine import AccelEngine  # noqa: E402
 from wattest.accel.features import SUPPORTED  # noqa: E402
 from wattest.errors import DecodeError, ModuleError, ValidationError  # noqa: E402
 from wattest.interp.decode import decode_module  # noqa: E402
+from wattest.interp.features import ALL  # noqa: E402
 from wattest.interp.module import FuncFacts, Module  # noqa: E402
 from wattest.interp.opcodes import OPCODES  # noqa: E402
 from wattest.interp.types import I32  # noqa: E402
 from wattest.interp.validate import validate_module  # noqa: E402
 
-SIMD = '(module (func (export "f") (result i32) (i32x4.extract_lane 1 (i32x4.splat (i32.const 7)))))'
+SIMD = (
+    '(module (func (export "f") (result i32) (i32x4.extract_lane 1 (i32x4.splat (i32.const 7)))))'
+)
 PLAIN = '(module (func (export "f") (result i32) (i32.const 3)))'
 
 
@@ -93,7 +96,7 @@ def test_over_foreign_types_what_is_accepted_is_valid():
       (global $a (mut v128) (v128.const i64x2 0 0)) (global $b (mut i32) (i32.const 0))
       (elem $e0 (ref null $s) (ref.null $s)) (elem $e1 funcref (ref.func $k)) (data $d0 "x")
       (func $h (data.drop $d0)))"""
-    one = World(compiled(text), compare_bodies.ALL)
+    one = World(compiled(text), ALL)
     bodies = [
         Body(kind, ((1, I32),), body.code)
         for body in compare_bodies.random_bodies(77, 0, 2500)
@@ -231,7 +234,9 @@ def test_malformed_comes_before_invalid_on_both():
 
 
 def test_facts_are_a_sequence():
-    module = decode_module(compiled("(module (func (local i32)) (func (result i32) (i32.const 1)))"))
+    module = decode_module(
+        compiled("(module (func (local i32)) (func (result i32) (i32.const 1)))")
+    )
     AccelEngine().validate(module)
     facts = module.facts
     assert facts is not None

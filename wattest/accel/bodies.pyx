@@ -25,7 +25,7 @@ from wattest.interp.types import (
 )
 from wattest.interp.validate.limits import MAXIMUM
 
-__all__ = ["Facts", "check_bodies", "rules"]
+__all__ = ["check_bodies", "rules"]
 
 cdef enum:
     NOTHING = 0
