@@ -7,8 +7,9 @@ from typing import Any
 
 from wattest.accel._handlers import build
 from wattest.accel.core import NativeModule, State
+from wattest.accel.features import SUPPORTED
 from wattest.accel.instantiate import instantiate
-from wattest.accel.validate import SUPPORTED, unsupported, validate
+from wattest.accel.validate import unsupported, validate
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
 
