@@ -1,4 +1,4 @@
-"""Checks that handlers end in jumps: ``python -m wattest.accel.selftest``, run by every build.
+"""Checks that handlers end in jumps: ``python -m wattest.accel.selftest``, run on every wheel.
 
 Were a handler to call the next one, a few thousand cells would overflow the C stack. The
 program below runs millions of cells of many kinds on a stack of 256 KiB.
