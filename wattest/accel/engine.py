@@ -21,7 +21,7 @@ class AccelEngine:
 
     name = "accel"
     features = SUPPORTED
-    build = "{0}, dispatch by {1}".format(*build())
+    build = "{}, dispatch by {}".format(*build())
     """The compiler, and how one handler gets to the next."""
 
     def validate(self, module: Module) -> None:
