@@ -289,9 +289,6 @@ def real_worlds(large: bool) -> Iterator[World]:
             yield world
 
 
-_NO_SMITH = ("simd", "relaxed-simd", "memory64", "exceptions", "gc")
-
-
 def smith_worlds(count: int) -> list[World]:
     """Modules that ``wasm-tools smith`` makes of what the accelerator executes."""
     from spec_tests.differential.generate import _options
@@ -299,12 +296,7 @@ def smith_worlds(count: int) -> list[World]:
 
     worlds = []
     for seed in range(count):
-        options = [
-            option
-            for option in _options(seed)
-            if not option.startswith(tuple(f"--{name}-enabled" for name in _NO_SMITH))
-        ]
-        options += [f"--{name}-enabled=false" for name in _NO_SMITH]
+        options = _options(seed, SUPPORTED)
         bytes_ = random.Random(seed).randbytes(20_000)
         done = run_wasm_tools("smith", "--ensure-termination", *options, stdin=bytes_)
         if done.returncode:
