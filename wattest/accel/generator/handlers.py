@@ -172,7 +172,7 @@ class Generator:
         combos: tuple[str, ...] = ("s", "r") if unary else COMBOS
         for combo in combos:
             size = 10 if "i" in combo and t in ("i64", "f64") else 8
-            body = [f"a = {read(t, combo[0], 2)}"]
+            body = [f"a = {read(t, combo[0], 2, 8)}"]
             locals_ = [f"{CTYPES[t]} a", "int32_t* e"]
             if not unary:
                 body.append(f"b = {read(t, combo[1], 3, 8)}")
