@@ -88,6 +88,7 @@ class OptionalBuild(build_ext):
             return
         # The largest of the files takes half of the time: two at once are as fast as many.
         self.parallel = self.parallel or 2
+        compiler = self.compiler
         try:
             from Cython.Build import cythonize
 
@@ -101,6 +102,7 @@ class OptionalBuild(build_ext):
                 for extension in self.extensions:
                     extension.extra_compile_args.append("-DWATTEST_LOOP")
                 self.force = True
+                self.compiler = compiler
                 super().run()
         except Exception as error:
             if os.environ.get("WATTEST_REQUIRE_ACCEL"):

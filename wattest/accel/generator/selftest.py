@@ -29,7 +29,10 @@ _NUMBER = 0x3F8000003F800000
 def ring(table: int, ids: str) -> tuple[ctypes.Array[ctypes.c_int32], int]:
     """Threaded code that never ends, and the number of its handlers."""
     names = dict(re.findall(r"^    (H_\w+) = (\d+)$", ids, re.MULTILINE))
-    rows = [tuple(map(int, row.split(","))) for row in re.findall(r"^    \((.*)\),$", ids, re.M)]
+    table_text = ids[ids.index("OPTABLE = (") :]
+    table_text = table_text[: table_text.index("\n)")]
+    found = re.findall(r"^    \((.*)\),$", table_text, re.M)
+    rows = [tuple(map(int, row.split(","))) for row in found]
     words: list[int] = []
     cells: list[tuple[int, int]] = []
     for _, shape, family, *_ in rows:
