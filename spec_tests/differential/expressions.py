@@ -353,7 +353,8 @@ class _Writer:
                 test = f"(i64.ne {test} (i64.const 0))"
         else:
             start, step = 0, f"({kind}.add (local.get {counter}) ({kind}.const 1))"
-            test = f"({kind}.lt_{pick.choice('su')} (local.tee {counter} {step}) ({kind}.const {turns}))"
+            less = f"{kind}.lt_{pick.choice('su')}"
+            test = f"({less} (local.tee {counter} {step}) ({kind}.const {turns}))"
             if pick.random() < 0.4:
                 body += f"\n(local.set {counter} {step})"
                 test = f"({kind}.ne (local.get {counter}) ({kind}.const {turns}))"

@@ -16,6 +16,8 @@ import wasmtime
 from spec_tests.differential import equality
 from spec_tests.differential.campaign import describe, module_of, report, run_all, smaller
 from spec_tests.differential.equality import Difference, Figures, Run, compare
+from spec_tests.differential.expressions import expressions
+from spec_tests.differential.reduce import reduced
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 
@@ -121,3 +123,39 @@ def test_arguments_come_from_the_seed() -> None:
     first = equality.arguments(random.Random(5), [32, 64, 64])
     assert first == equality.arguments(random.Random(5), [32, 64, 64])
     assert first != equality.arguments(random.Random(6), [32, 64, 64])
+
+
+COMPARES = [
+    f"{kind}.{name}"
+    for kind in ("i32", "i64", "f32", "f64")
+    for name in (("lt_s", "le_u", "gt_s", "ge_u", "eq") if kind[0] == "i" else ("lt", "le", "ne"))
+]
+
+
+@pytest.mark.parametrize("name", COMPARES)
+def test_a_constant_on_either_side_of_a_comparison(name: str) -> None:
+    """A wide constant on the left was read from the wrong place when a branch followed."""
+    kind = name.split(".")[0]
+    constant, local = f"({kind}.const 1)", "(local.get 0)"
+    funcs = [
+        f'(func (export "{index}") (param {kind}) (result i32) {text})'
+        for index, text in enumerate(
+            shape.replace("TEST", f"({name} {first} {second})")
+            for first, second in ((constant, local), (local, constant))
+            for shape in (
+                "(if TEST (then (return (i32.const 1)))) (i32.const 2)",
+                "(block (br_if 0 TEST) (return (i32.const 2))) (i32.const 1)",
+                "(select (i32.const 1) (i32.const 2) TEST)",
+                "TEST",
+            )
+        )
+    ]
+    binary = bytes(wasmtime.wat2wasm(f"(module {' '.join(funcs)})"))
+    for seed in range(6):
+        compare(binary, seed)
+
+
+def test_a_text_is_reduced() -> None:
+    text = expressions(5)
+    assert "i64.const" in text
+    assert len(reduced(text, lambda found: "i64.const" in found)) < 60

@@ -15,6 +15,7 @@ from wattest.errors import Trap, TrapKind
 from wattest.interp.instantiate import _exported, _global_type, _link, _table_type, _tag_type
 from wattest.interp.module import Expr, Module
 from wattest.interp.runtime import (
+    Budget,
     DataInst,
     ElemInst,
     Extern,
@@ -132,8 +133,10 @@ def instantiate(state: Any, module: Module, externs: Sequence[Extern]) -> Module
 def _allocate(inst: ModuleInst, state: Any) -> None:
     """Make what the module defines (spec 4.7.1, *allocmodule*)."""
     module, store = inst.module, inst.store
+    # The limits are for all memories, and all tables, of the instance together.
+    pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
     for memtype in module.mems:
-        mem = MemInst(memtype, store.limits)
+        mem = MemInst(memtype, store.limits, pages)
         store.note_pages(mem.pages)
         inst.mems.append(mem)
     inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]
@@ -143,7 +146,7 @@ def _allocate(inst: ModuleInst, state: Any) -> None:
     for entry in module.tables:
         tabletype = _table_type(inst, entry.type)
         init = None if entry.init is None else evaluate(inst, entry.init)
-        inst.tables.append(TableInst.allocate(tabletype, init, store.limits))
+        inst.tables.append(TableInst.allocate(tabletype, init, store.limits, elements))
     segments = []
     for elem in module.elems:
         values = [evaluate(inst, expr) for expr in elem.init]
