@@ -38,6 +38,8 @@ def pure(reason: object) -> None:
     """Say in one line why the accelerator is left out."""
     text = str(reason)
     line = text.splitlines()[0] if text else type(reason).__name__
+    if line.startswith("Command ") or line.startswith("command "):
+        line = f"the C compiler failed: {line[:60]}..."
     print(f"wattest: building without the accelerator ({line})", file=sys.stderr)
 
 
