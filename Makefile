@@ -6,6 +6,8 @@
 #   make lint       ruff and mypy --strict
 #   make bench      the kernels beside other engines -> docs/benchmarks.md
 #   make fuzz       100,000 mutated modules (COUNT=n for another number)
+#   make asan       every test of the accelerator under AddressSanitizer and UBSan (gcc, Linux)
+#   make asan-fuzz  1,000,000 mutated modules run by that build (COUNT=n for another number)
 #   make docs       rebuild the generated parts of docs/
 #   make programs   rebuild the committed .wasm fixtures (see mk/programs.mk for what it needs)
 
@@ -16,7 +18,7 @@ COUNT ?= 100000
 # Processes for pytest: as many as there are processors.
 JOBS ?= auto
 
-.PHONY: all demo test test-slow lint bench fuzz docs programs clean
+.PHONY: all demo test test-slow lint bench fuzz asan asan-fuzz docs programs clean
 .DEFAULT_GOAL := all
 
 all: demo
@@ -71,6 +73,34 @@ bench: $(VENV)/bench.stamp
 
 fuzz: $(VENV)/test.stamp
 	$(BIN)/python -m tests.fuzz.mutate --count $(COUNT)
+
+# A copy of the sources with instrumented extension modules; .venv has the other packages. Code
+# cells stand at multiples of four bytes, so addresses of eight in them are not aligned.
+ASAN := build/asan
+ASAN_FLAGS := -O2 -g1 -fsanitize=address,undefined,float-cast-overflow \
+  -fno-sanitize=alignment -fno-sanitize-recover=undefined,float-cast-overflow
+ASAN_RUN = cd $(ASAN) && PYTHONPATH=$(CURDIR)/$(ASAN) PYTHONSAFEPATH= \
+  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 $(abspath $(BIN))/python
+
+$(ASAN)/stamp: $(VENV)/test.stamp $(ACCEL)
+	@mkdir -p $(ASAN)
+	@tar cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ pyproject.toml setup.py \
+	  README.md LICENSE wattest tests spec_tests benchmarks examples docs | tar xf - -C $(ASAN)
+	@$(PIP) cython setuptools
+	cd $(ASAN) && WATTEST_REQUIRE_ACCEL=1 WATTEST_CFLAGS="$(ASAN_FLAGS)" \
+	  LDFLAGS="-fsanitize=address,undefined" CC=gcc \
+	  $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	@touch $@
+
+asan: $(ASAN)/stamp
+	$(ASAN_RUN) -m pytest -q -p no:cacheprovider tests/accel tests/api tests/fuzz \
+	  spec_tests/suite -k "not reference" --deselect tests/accel/test_accel_build.py
+
+asan-fuzz: COUNT := 1000000
+asan-fuzz: $(ASAN)/stamp
+	$(ASAN_RUN) -m tests.fuzz.execute --guard --count $(COUNT)
 
 docs: $(VENV)/base.stamp
 	$(BIN)/python docs/make_instructions.py

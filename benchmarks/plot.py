@@ -34,7 +34,7 @@ def draw(results: Mapping[str, Any], path: Path) -> bool:
     except ImportError:
         return False
     panels = [
-        (f"times as fast as {base}", base, found)
+        (f"times as fast as {base}, logarithmic", found)
         for size, base in (("large", "wasm3"), ("small", "pywasm"))
         if (found := _speeds(results, size, base))
     ]
@@ -50,7 +50,7 @@ def draw(results: Mapping[str, Any], path: Path) -> bool:
     figure, axes = plt.subplots(
         1, len(panels), figsize=(5.2 * len(panels), 0.29 * len(names) + 1.6), squeeze=False
     )
-    for axis, (title, base, speeds) in zip(axes[0], panels):
+    for axis, (title, speeds) in zip(axes[0], panels):
         rows = [*names, "geometric mean"]
         height = 0.8 / len(speeds)
         for number, (engine, by_kernel) in enumerate(speeds.items()):
@@ -61,20 +61,24 @@ def draw(results: Mapping[str, Any], path: Path) -> bool:
             shown = [(place, values[row]) for place, row in zip(places, rows) if row in values]
             axis.barh(
                 [place for place, _ in shown],
-                [value for _, value in shown],
+                [value - 1 for _, value in shown],
                 height,
+                left=1,  # bars grow from the engine that the others are compared with
                 label=engine,
                 color=COLOURS[engine],
             )
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_locator(ticker.NullLocator())
         axis.set_yticks(range(len(rows)), rows)
         axis.invert_yaxis()
-        axis.set_title(f"{title} ({base} = 1)", fontsize=10)
-        axis.grid(axis="x", which="both", linewidth=0.3)
+        axis.margins(y=0.01)
+        axis.set_xlabel(title)
+        axis.grid(axis="x", linewidth=0.3)
         axis.set_axisbelow(True)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

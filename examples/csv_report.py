@@ -1,6 +1,6 @@
 """Runs inside the sandbox, on CPython compiled to WebAssembly: statistics of a CSV table.
 
-    csv_report.py TABLE GROUP VALUE     reads /inputs/TABLE, writes /outputs/report.json
+csv_report.py TABLE GROUP VALUE     reads /inputs/TABLE, writes /outputs/report.json
 """
 
 import csv

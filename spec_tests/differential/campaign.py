@@ -12,20 +12,19 @@ from pathlib import Path
 import wasmtime
 
 from spec_tests.differential.equality import HOST_FUNCTIONS, Difference, Figures, compare
+from spec_tests.differential.expressions import expressions
 from spec_tests.differential.generate import generate_busy
+from spec_tests.differential.reduce import reduced
 from spec_tests.tools import run_wasm_tools
 
-__all__ = ["FEATURES", "describe", "module_of", "report", "run_all", "shrunk"]
+__all__ = ["describe", "features", "module_of", "report", "run_all", "shrunk", "smaller"]
 
 
-def _features() -> frozenset[str]:
+def features() -> frozenset[str]:
+    """What generated modules may use: what every engine has."""
     from wattest.accel.engine import SUPPORTED
 
     return SUPPORTED
-
-
-FEATURES = _features
-"""Gives the features that generated modules may use: those that every engine has."""
 
 
 @cache
@@ -39,11 +38,16 @@ def _importer() -> bytes:
 
 
 def module_of(seed: int, folder: Path) -> bytes:
-    """The module of that seed; ``folder`` is for a file that the generator reads."""
+    """The module of that seed: every third is made of `expressions`, the others by ``smith``.
+
+    ``folder`` is for a file that the generator reads.
+    """
+    if seed % 3 == 2:
+        return _of_expressions(seed)
     imports = folder / "imports.wasm"
     if not imports.exists():
         imports.write_bytes(_importer())
-    return generate_busy(seed, FEATURES(), imports)
+    return generate_busy(seed, features(), imports)
 
 
 def run_all(seeds: Iterable[int], figures: Figures | None = None) -> tuple[Figures, list[int]]:
@@ -72,26 +76,53 @@ def describe(seed: int, binary: bytes, difference: Difference) -> str:
 
 
 def shrunk(
-    seed: int, binary: bytes, difference: Difference, attempts: int = 300
+    seed: int, binary: bytes, difference: Difference, attempts: int = 60
 ) -> tuple[bytes, Difference]:
-    """A smaller module on which the same engine differs, and how; by ``wasm-tools shrink``."""
+    """A smaller module on which the same engine differs, and how."""
     who = str(difference).split(":")[0]
+    if binary == _of_expressions(seed):
+        text = reduced(expressions(seed), lambda text: _differs(text, seed, who))
+        found = bytes(wasmtime.wat2wasm(text))
+    else:
+        python = f"'{sys.executable}' -m spec_tests.differential"
+        found = smaller(binary, f"{python} --first {seed} --who '{who}' --judge", attempts)
+    try:
+        compare(found, seed)
+    except Difference as still:
+        return found, still
+    return binary, difference
+
+
+def _of_expressions(seed: int) -> bytes:
+    return bytes(wasmtime.wat2wasm(expressions(seed)))
+
+
+def _differs(text: str, seed: int, who: str) -> bool:
+    try:
+        compare(bytes(wasmtime.wat2wasm(text)), seed)
+    except Difference as found:
+        return str(found).startswith(f"{who}:")
+    except wasmtime.WasmtimeError:
+        return False
+    return False
+
+
+def smaller(binary: bytes, judge: str, attempts: int) -> bytes:
+    """The smallest module found by ``wasm-tools shrink`` that has some property.
+
+    Args:
+        binary: a module that has it.
+        judge: a command that, given a file's name, succeeds when the module in it has it.
+        attempts: number of changes to try in vain.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        whole, small, judge = folder / "whole.wasm", folder / "small.wasm", folder / "judge"
+        whole, small, script = folder / "whole.wasm", folder / "small.wasm", folder / "judge"
         whole.write_bytes(binary)
-        judge.write_text(
-            f"#!/bin/sh\nexec '{sys.executable}' -m spec_tests.differential"
-            f" --judge \"$1\" --first {seed} --who '{who}'\n"
-        )
-        judge.chmod(0o700)
-        run_wasm_tools("shrink", f"--attempts={attempts}", judge, whole, "-o", small)
-        found = small.read_bytes() if small.exists() else binary
-        try:
-            compare(found, seed)
-        except Difference as still:
-            return found, still
-    return binary, difference
+        script.write_text(f'#!/bin/sh\nexec {judge} "$1"\n')
+        script.chmod(0o700)
+        run_wasm_tools("shrink", f"--attempts={attempts}", script, whole, "-o", small)
+        return small.read_bytes() if small.exists() else binary
 
 
 def report(figures: Figures, different: list[int]) -> str:

@@ -143,7 +143,7 @@ class Run:
                 return ("fuel", outcome[2])
             if outcome[0] == "returned":
                 found = outcome[1]
-                values = {0: (), 1: (found,)}.get(len(types), found)
+                values = () if not types else (found,) if len(types) == 1 else found
                 return ("returned", tuple(map(_bits, types, values)))
             return outcome
 

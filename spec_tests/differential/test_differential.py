@@ -1,5 +1,7 @@
 """Generated modules must do the same on wattest and on wasmtime, to the bit.
 
+They use every feature of the reference; `test_equality` has those that all engines share.
+
 ``pytest spec_tests/differential --differential-count 5000`` tries more of them.
 """
 
@@ -12,14 +14,19 @@ from functools import partial
 
 import pytest
 
+from spec_tests.differential.campaign import features
 from spec_tests.differential.engines import Run, Stopped, WasmtimeRun, WattestRun
 from spec_tests.differential.generate import Probe, generate, probe_for
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import Module, available_engines
+from wattest.interp.features import SUPPORTED
 
 pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
 
 BATCH = 10
+ENGINES = ["reference"]
+if "accel" in available_engines() and features() >= SUPPORTED:
+    ENGINES.append("accel")
 INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF)
 
 
@@ -87,7 +94,7 @@ def compare(seed: int, ended: Counter[str]) -> None:
     probe = probe_for(Module(binary))
     compiled = WasmtimeRun.compiled(binary, probe)
     theirs = list(events(partial(WasmtimeRun, compiled, probe), probe, seed, Counter()))
-    for engine in available_engines():
+    for engine in ENGINES:
         start = partial(WattestRun, WattestRun.compiled(binary, probe), probe, engine)
         ours = list(events(start, probe, seed, ended))
         for (what, mine), (_, other) in zip(ours, theirs):

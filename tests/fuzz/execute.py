@@ -14,6 +14,7 @@ others of the same type, constants, offsets and labels, in place, so that most a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import random
@@ -271,10 +272,8 @@ def check(binary: bytes, index: int) -> str:
             machine = getattr(error, "machine", None)
             if machine is not None and rng.random() < 0.5:
                 store.fuel_limit = store.fuel_used + 1000
-                try:
+                with contextlib.suppress(Trap, LimitExceeded):
                     machine.run()
-                except (Trap, LimitExceeded):
-                    pass
     return ended
 
 

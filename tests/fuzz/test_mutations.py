@@ -29,6 +29,16 @@ def test_two_thousand_mutated_modules_are_accepted_or_refused_within_bounds():
     assert min(figures["valid"], figures["invalid"], figures["malformed"]) >= 100
 
 
+def test_five_thousand_mutated_modules_run_on_the_accelerator_within_bounds():
+    pytest.importorskip("wattest.accel.core")
+    command = [sys.executable, "-m", "tests.fuzz.execute", "--count", "5000", "--seed", "1"]
+    done = subprocess.run(command, cwd=mutate.ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["failures"] == 0
+    assert min(figures["ran"], figures["ran and stopped"]) >= 100
+
+
 def test_a_hundred_larger_programs_with_mutations_are_described_and_disassembled():
     program = (mutate.ROOT / "spec_tests/wasi/programs/exit.wasm").read_bytes()
     mutator = mutate.Mutator([program], seed=2)

@@ -35,7 +35,6 @@ include "ids.pxi"
 cdef handler_t* HANDLERS = <handler_t*><void*><uintptr_t>_handlers.table()
 
 include "lowering.pxi"
-include "validation.pxi"
 
 cdef enum:
     SLICE = 2000000

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wattest.accel._handlers import build
 from wattest.accel.core import NativeModule, State
+from wattest.accel.features import SUPPORTED
 from wattest.accel.instantiate import instantiate
-from wattest.accel.validate import SUPPORTED, unsupported, validate
+from wattest.accel.validate import unsupported, validate
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
 
@@ -19,6 +21,8 @@ class AccelEngine:
 
     name = "accel"
     features = SUPPORTED
+    build = "{}, dispatch by {}".format(*build())
+    """The compiler, and how one handler gets to the next."""
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

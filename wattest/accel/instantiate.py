@@ -133,6 +133,7 @@ def instantiate(state: Any, module: Module, externs: Sequence[Extern]) -> Module
 def _allocate(inst: ModuleInst, state: Any) -> None:
     """Make what the module defines (spec 4.7.1, *allocmodule*)."""
     module, store = inst.module, inst.store
+    # The limits are for all memories, and all tables, of the instance together.
     pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
     for memtype in module.mems:
         mem = MemInst(memtype, store.limits, pages)

@@ -92,6 +92,22 @@ enum {
 #define unlikely(x) (x)
 #endif
 
+/* What `wattest --version` says of the build. */
+#if defined(__clang__)
+#define WATTEST_COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define WATTEST_COMPILER "gcc " __VERSION__
+#elif defined(_MSC_VER)
+#define WATTEST_COMPILER "msvc"
+#else
+#define WATTEST_COMPILER "another compiler"
+#endif
+#ifdef WATTEST_LOOP
+#define WATTEST_DISPATCH "loop"
+#else
+#define WATTEST_DISPATCH "tail jumps"
+#endif
+
 #ifdef WATTEST_LOOP
 /* Where the compiler gives no tail jumps: every handler returns to the loop. */
 WATTEST_INLINE int NEXT(int32_t *pc, uint64_t *fp, uint8_t *mem, Ctx *c, int64_t fuel,

@@ -1,64 +1,67 @@
 """Validation for the accelerator: sections as the reference does it, bodies natively.
 
-Native code only says yes or no. On "no" the reference validates the module again and raises the
-error, so that verdicts and words are the same on both engines.
+Native code only accepts. What it does not accept goes to the reference, which has the last word,
+so that verdicts and messages are the same on both engines.
 """
 
 from __future__ import annotations
 
-from wattest.accel.core import Bodies
-from wattest.errors import ModuleError, ValidationError
-from wattest.interp.features import SUPPORTED as REFERENCE
+from collections.abc import Sequence
+
+from wattest.accel.bodies import check_bodies
+from wattest.accel.features import SUPPORTED
+from wattest.errors import ValidationError
 from wattest.interp.module import FuncFacts, Module
 from wattest.interp.validate import validate_module
-from wattest.interp.validate.context import Invalid
-from wattest.interp.validate.module import _ModuleValidator
+from wattest.interp.validate.context import Context
 
-__all__ = ["SUPPORTED", "unsupported", "validate"]
-
-SUPPORTED = REFERENCE & frozenset(
-    """
-    mvp sign_extension saturating_float_to_int multi_value bulk_memory reference_types tail_call
-    multi_memory extended_const
-    """.split()
-)
-"""Features (`wattest.interp.features`) that the accelerator executes."""
+__all__ = ["unsupported", "validate"]
 
 
 def validate(module: Module) -> None:
     """Check the whole module; sets ``types`` and ``facts`` as the reference does.
 
+    Sets ``executable`` too: whether the accelerator can run it.
+
     Raises:
         DecodeError, ValidationError: as `wattest.interp.validate.validate_module`.
     """
-    if not _natively(module):
-        validate_module(module)
-
-
-def _natively(module: Module) -> bool:
-    """Whether the module is valid and uses only what is executed here."""
-    checker = _ModuleValidator(module, SUPPORTED)
-    try:
-        checker._before_code()
-        facts = Bodies(module, checker._context).run()
-        if facts is None:
-            return False
-        checker._after_code()
-    except (Invalid, ModuleError):
-        return False
-    module.types = tuple(checker._context.types)
-    module.facts = tuple(FuncFacts(*item) for item in facts)
-    module.executable = True
-    return True
+    if _obstacle(module) is not None:
+        # It is invalid, or needs features that only the reference executes.
+        validate_module(module, check_bodies=check_bodies)
 
 
 def unsupported(module: Module) -> ValidationError | None:
-    """Why a validated module cannot be executed here, or None."""
-    if module.executable or (module.executable is None and _natively(module)):
+    """Why a valid module cannot be executed here, or None."""
+    if module.executable:
         return None
+    error = _obstacle(module)
+    if error is not None and error.message.startswith("unsupported feature"):
+        error.message += ' (the accelerator does not run it yet; engine="reference" does)'
+    return error
+
+
+def _obstacle(module: Module) -> ValidationError | None:
+    """Validate with what is executed here only; the first error that is met.
+
+    Raises:
+        DecodeError: a function body is malformed.
+    """
+    refused: list[int] = []
+
+    def check(module: Module, context: Context) -> tuple[Sequence[FuncFacts], Sequence[int]]:
+        facts, left = check_bodies(module, context)
+        refused.extend(left)
+        return facts, left
+
     module.executable = False
     try:
-        validate_module(module, features=SUPPORTED)
+        validate_module(module, features=SUPPORTED, check_bodies=check)
     except ValidationError as error:
         return error
-    raise AssertionError("native validation refuses what the reference accepts")
+    if refused:
+        # The reference accepts it. Lowering must not see what native code has not accepted.
+        index = module.imported_func_count + refused[0]
+        return ValidationError("native validation refuses a valid body", function=index)
+    module.executable = True
+    return None

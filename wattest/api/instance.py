@@ -151,8 +151,8 @@ class Instance:
         found = _find(module, imports if imports is not None else {})
         self.module = module
         self.store = _choose_store(found, store, engine, limits)
+        self.store.suit(module)
         module._validate(self.store.engine)
-        self.store._suit(module._syntax)
         externs = [
             _extern(module, item, value) for item, value in zip(module._syntax.imports, found)
         ]

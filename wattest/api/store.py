@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wattest.api.engines import get_engine
+from wattest.api.module import Module
 from wattest.engine import Engine, Limits
-from wattest.interp.module import Module
 from wattest.interp.runtime import Store as _Store
 
 __all__ = ["Store"]
@@ -50,9 +50,23 @@ class Store(_Store):
         """The engine that runs this store's code."""
         return self._engine
 
-    def _suit(self, module: Module) -> None:
-        """Before the first instance of a store of engine ``"auto"``: choose one that can run it."""
-        if self._auto and not self._engine.supports(module):
+    def suit(self, *modules: Module) -> None:
+        """Let a store of engine ``"auto"`` choose one that can run all of these modules.
+
+        It chooses once, at the latest for the first module that is instantiated; a store of
+        another engine, or one that has chosen, stays as it is.
+
+        Args:
+            modules: what is going to be instantiated in this store; validated if need be.
+
+        Raises:
+            ValidationError, DecodeError: a module is not valid.
+        """
+        if not self._auto:
+            return
+        for module in modules:
+            module._validate(self._engine)
+        if not all(self._engine.supports(module._syntax) for module in modules):
             self._engine = get_engine("reference")
         self._auto = False
 

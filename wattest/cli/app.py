@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from wattest.api import available_engines
+from wattest.api import available_engines, get_engine
 from wattest.cli.disassemble import disassemble
 from wattest.cli.inspect import inspect
 from wattest.cli.messages import (
@@ -120,7 +120,9 @@ def _version_text() -> str:
     engines = available_engines()
     python = f"{sys.implementation.name} {sys.version.split()[0]}"
     lines = [f"wattest {__version__}", f"engines: {', '.join(engines)} (auto means {engines[0]})"]
-    if "accel" not in engines:
+    if "accel" in engines:
+        lines.append(f"accel: {getattr(get_engine('accel'), 'build', 'unknown build')}")
+    else:
         lines.append("the accelerator was not built: programs run in pure Python")
     lines.append(f"python: {python} on {sys.platform}")
     return "\n".join(lines)

@@ -357,7 +357,7 @@ class Module:
     customs: tuple[CustomSection, ...] = ()
     names: Names = field(default_factory=Names)
     types: tuple[DefType, ...] | None = None
-    facts: tuple[FuncFacts, ...] | None = None
+    facts: Sequence[FuncFacts] | None = None
     func_types: tuple[int, ...] = ()
     native: Any = field(default=None, repr=False, compare=False)
     executable: bool | None = field(default=None, repr=False, compare=False)

@@ -31,6 +31,7 @@ from wattest.errors import (
     InputError,
     JobError,
     LimitExceeded,
+    ModuleError,
     OutputError,
     Trap,
     TrapKind,
@@ -162,6 +163,7 @@ class _Run:
         self.store.on_slice = self.check
         program = load_module(job.program, job.limits)
         modules = [load_module(linked.source, job.limits) for linked in job.modules]
+        self.store.suit(program, *modules)
         start = choose_start(job, program)
         scans = [scan_input(item.source, item.guest_path) for item in job.inputs]
         visible = [item.source for item in job.inputs]
@@ -270,12 +272,10 @@ class _Run:
             self.check()
             imports: dict[str, Any] = dict(wasi.imports())
             for linked, module in zip(self.job.modules, modules):
-                check_imports(module, linked.source, imports)
-                instance = Instance(module, imports, store=self.store)
+                instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)
                 imports[linked.name] = instance
-            check_imports(program, self.job.program, imports)
-            instance = Instance(program, imports, store=self.store)
+            instance = self.instantiate(program, self.job.program, imports)
             if start.shown is not None:
                 initialize(instance)
             function = instance.exports[start.function]
@@ -294,6 +294,15 @@ class _Run:
             return _Ending("interrupted", status, interruption=error)
         values = None if start.shown is None else format_values(start.type, result)
         return _Ending("exit", 0, values=values)
+
+    def instantiate(self, module: Module, source: Path, imports: dict[str, Any]) -> Instance:
+        """An instance, all of whose imports are there."""
+        check_imports(module, source, imports)
+        try:
+            return Instance(module, imports, store=self.store)
+        except ModuleError as error:  # the engine that the job names cannot run it
+            error.source = str(source)
+            raise
 
     def claim(
         self,

@@ -51,6 +51,17 @@ cdef extern from "math.h" nogil:
 '''
 
 
+BUILD = '''
+cdef extern from "native.h":
+    const char* WATTEST_COMPILER
+    const char* WATTEST_DISPATCH
+
+def build() -> tuple:
+    """The compiler, and how one handler gets to the next."""
+    return WATTEST_COMPILER.decode("ascii", "replace"), WATTEST_DISPATCH.decode("ascii")
+'''
+
+
 def slot(valtype: str, index: str) -> str:
     """What reads a frame slot."""
     if valtype == "i32":
@@ -161,7 +172,7 @@ class Generator:
         combos: tuple[str, ...] = ("s", "r") if unary else COMBOS
         for combo in combos:
             size = 10 if "i" in combo and t in ("i64", "f64") else 8
-            body = [f"a = {read(t, combo[0], 2)}"]
+            body = [f"a = {read(t, combo[0], 2, 8)}"]
             locals_ = [f"{CTYPES[t]} a", "int32_t* e"]
             if not unary:
                 body.append(f"b = {read(t, combo[1], 3, 8)}")
@@ -460,6 +471,7 @@ class Generator:
         self.lines.append('    """Address of the table of handlers."""')
         self.lines.append("    return <uintptr_t><void*>HANDLERS")
         self.lines.append("")
+        self.lines.append(BUILD)
         self.lines.append(f"COUNT = {len(self.names)}")
         ids = ["# Generated from the instruction table. Not to be edited."]
         ids.append("cdef enum:")

@@ -90,7 +90,7 @@ def br_table(c: Checker, imm: tuple[tuple[int, ...], int]) -> None:
     c.pop_i32()
     types = c.label(default)
     count = arity(types)
-    checked = {id(types)}
+    checked: set[int] = set()
     # Each distinct list of types is checked once: a table may have a million entries.
     for index in dict.fromkeys(indices):
         label = c.label(index)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from wattest.errors import ValidationError
 from wattest.interp.decode import decode_body
 from wattest.interp.features import SUPPORTED
@@ -13,13 +15,22 @@ from wattest.interp.validate.body import BodyValidator
 from wattest.interp.validate.context import Context, Invalid, defaultable
 from wattest.interp.validate.deftypes import add_rectype, globaltype, memtype, tabletype, tagtype
 
-__all__ = ["function_facts", "validate_module"]
+__all__ = ["CheckBodies", "function_facts", "validate_module"]
+
+CheckBodies = Callable[[Module, Context], tuple[Sequence[FuncFacts], Sequence[int]]]
+"""Another way to check bodies: gets a module and its index spaces, returns the facts of each
+function defined in it, and the positions of those that it could not show to be valid."""
 
 _REF_FUNC = BY_NAME["ref.func"]
 _INDEX_FORM = RefType(False, FUNC)
 
 
-def validate_module(module: Module, *, features: frozenset[str] = SUPPORTED) -> None:
+def validate_module(
+    module: Module,
+    *,
+    features: frozenset[str] = SUPPORTED,
+    check_bodies: CheckBodies | None = None,
+) -> None:
     """Check a decoded module against the typing rules (spec 3.5.13).
 
     Sets ``module.types`` and ``module.facts``. A malformed function body is reported before
@@ -28,13 +39,15 @@ def validate_module(module: Module, *, features: frozenset[str] = SUPPORTED) -> 
     Args:
         module: as `wattest.interp.decode.decode_module` gives it.
         features: names (`wattest.interp.features`) of what the module may use.
+        check_bodies: a faster way to check bodies; those that it does not accept are checked
+            here, so that it decides no verdict.
 
     Raises:
         DecodeError: a function body is malformed.
         ValidationError: a rule is broken, an implementation limit exceeded, or a feature
             needed that is not in ``features`` ("unsupported feature: NAME: ...").
     """
-    _ModuleValidator(module, features).run()
+    _ModuleValidator(module, features, check_bodies).run()
 
 
 def function_facts(module: Module, index: int) -> FuncFacts:
@@ -59,8 +72,11 @@ def function_facts(module: Module, index: int) -> FuncFacts:
 class _ModuleValidator:
     """One run over a module; ``_section`` and ``_offset`` say where it is."""
 
-    def __init__(self, module: Module, features: frozenset[str]) -> None:
+    def __init__(
+        self, module: Module, features: frozenset[str], check_bodies: CheckBodies | None
+    ) -> None:
         self._module = module
+        self._check_bodies = check_bodies
         self._context = Context(features)
         self._section: str | None = None
         self._offset: int | None = None
@@ -68,29 +84,19 @@ class _ModuleValidator:
 
     def run(self) -> None:
         error: ValidationError | None = None
-        facts: list[FuncFacts] = []
         try:
             self._before_code()
         except Invalid as problem:
             error = self._located(problem)
         except ValidationError as problem:
             error = problem
-        bodies = BodyValidator(self._context)
-        first = self._module.imported_func_count
-        for index, func in enumerate(self._module.funcs, first):
-            # Even after an error the other bodies are decoded: malformed comes before invalid.
-            body = decode_body(self._module, func.code)
-            if error is not None:
-                continue
-            self._at("code", func.code.start)
-            try:
-                facts.append(bodies.function(func.type, func.code, body))
-            except Invalid as problem:
-                error = self._located(problem)
-                error.function = index
-            except ValidationError as problem:
-                error = problem
-                error.function = index
+        facts: Sequence[FuncFacts] = ()
+        if error is None:
+            facts, error = self._bodies()
+        else:
+            # The bodies are decoded all the same: malformed comes before invalid.
+            for func in self._module.funcs:
+                decode_body(self._module, func.code)
         if error is None:
             try:
                 self._after_code()
@@ -99,7 +105,34 @@ class _ModuleValidator:
         if error is not None:
             raise error
         self._module.types = tuple(self._context.types)
-        self._module.facts = tuple(facts)
+        self._module.facts = facts
+
+    def _bodies(self) -> tuple[Sequence[FuncFacts], ValidationError | None]:
+        """Facts of all functions, or the first error; raises DecodeError wherever one is."""
+        module, error = self._module, None
+        quick: Sequence[FuncFacts] = ()
+        left: Sequence[int] = range(len(module.funcs))
+        if self._check_bodies is not None:
+            quick, left = self._check_bodies(module, self._context)
+            if not left:
+                return quick, None
+        bodies = BodyValidator(self._context)
+        facts: list[FuncFacts | None] = list(quick) or [None] * len(module.funcs)
+        for position in left:
+            func = module.funcs[position]
+            body = decode_body(module, func.code)
+            if error is not None:
+                continue
+            self._at("code", func.code.start)
+            try:
+                facts[position] = bodies.function(func.type, func.code, body)
+            except Invalid as problem:
+                error = self._located(problem)
+                error.function = module.imported_func_count + position
+            except ValidationError as problem:
+                error = problem
+                error.function = module.imported_func_count + position
+        return tuple([found for found in facts if found is not None]), error
 
     # Places.
 
