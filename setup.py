@@ -93,9 +93,12 @@ class OptionalBuild(build_ext):
         compiler = self.compiler
         try:
             from Cython.Build import cythonize
+            from Cython.Compiler import Options
 
             generate()
-            translated = cythonize(self.extensions, language_level=3, quiet=True, nthreads=0)
+            # Nobody reads the C sources, and the source repeated in them is half of their size.
+            Options.emit_code_comments = False
+            translated = cythonize(self.extensions, language_level=3, quiet=True, nthreads=2)
             for extension, made in zip(self.extensions, translated):
                 extension.sources = made.sources
             super().run()
