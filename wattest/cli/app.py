@@ -24,6 +24,7 @@ from wattest.cli.messages import (
     say,
 )
 from wattest.cli.run import run
+from wattest.cli.store import store
 from wattest.cli.validate import validate
 from wattest.errors import WattestError
 from wattest.version import __version__
@@ -156,7 +157,7 @@ def cli() -> None:
     """
 
 
-for command in (run, inspect, validate, disassemble):
+for command in (run, inspect, validate, disassemble, store):
     cli.add_command(command)
 
 
