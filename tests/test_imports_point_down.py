@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "wattest"
 
 LAYERS = (
-    "version", "errors", "page", "engine", "interp", "accel", "api", "wasi", "audit", "jobs", "explain",
-    "cli",
+    "version", "errors", "page", "engine", "interp", "accel", "api", "wasi", "audit", "jobs",
+    "explain", "cli",
 )  # fmt: skip
 """From the bottom to the top; each may import those before it."""
 
