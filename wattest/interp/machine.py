@@ -23,7 +23,7 @@ from wattest.errors import (
     Trap,
 )
 from wattest.interp.builder import CALLS
-from wattest.interp.execute import trap_kind
+from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from wattest.errors import FrameInfo
 from wattest.interp.decode import decode_body
 from wattest.interp.module import Instr
-from wattest.interp.prepare import default_value
 from wattest.interp.runtime import HostFunc, ModuleInst, Store, WasmFunc
 from wattest.interp.values import CANONICAL_NAN32, CANONICAL_NAN64, F32, f64_bits
 
@@ -137,6 +136,9 @@ class MachineView(Protocol):
 
 def defaults(func: WasmFunc) -> tuple[Any, ...]:
     """The values that the locals behind the parameters begin with."""
+    # Only who begins a machine by hand needs it: it brings all of the reference along.
+    from wattest.interp.prepare import default_value
+
     values: list[Any] = []
     for count, valtype in func.code.locals:
         values += [default_value(valtype)] * count
