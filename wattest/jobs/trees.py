@@ -83,7 +83,7 @@ def content_of_bytes(data: bytes) -> Content:
 
 
 def fingerprint(status: os.stat_result) -> Fingerprint:
-    """What `Scan` takes for the state of a file."""
+    """A file's state on the host, which changes whenever it is written, replaced or renamed."""
     return (
         status.st_dev,
         status.st_ino,
