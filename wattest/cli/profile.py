@@ -117,7 +117,8 @@ def _table(profile: Profile, note: str) -> None:
     total = max(profile.total, 1)
     lines = [note, f"{'own fuel':>16}  {'':>6}  {'with callees':>16}  {'':>6}  function"]
     lines += [
-        f"{own:>16,}  {100 * own / total:>5.1f}%  {whole:>16,}  {100 * whole / total:>5.1f}%  {place}"
+        f"{own:>16,}  {100 * own / total:>5.1f}%  "
+        f"{whole:>16,}  {100 * whole / total:>5.1f}%  {place}"
         for place, own, whole in rows[:_SHOWN]
     ]
     if len(rows) > _SHOWN:

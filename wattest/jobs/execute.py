@@ -130,33 +130,38 @@ def run_job(
     stderr: Tee | None = None,
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
+    started: Callable[[Path], None] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
-    Args:
-        job: what to run.
-        target: result folder to make; a temporary one when None.
-        near: where a temporary folder is made if it can be, and kept.
-        stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
-            run.
-        progress: is told how far the run is; what it raises ends the run.
-        cache: what earlier runs of this process found, for this one to use and to add to.
-        watchers: look at the run from inside.
+        Args:
+            job: what to run.
+            target: result folder to make; a temporary one when None.
+            near: where a temporary folder is made if it can be, and kept.
+            stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
+                run.
+            progress: is told how far the run is; what it raises ends the run.
+            cache: what earlier runs of this process found, for this one to use and to add to.
+    <<<<<<< HEAD
+            watchers: look at the run from inside.
+    =======
+            started: is told, before the guest begins, where its results are being collected.
+    >>>>>>> main
 
-    Returns:
-        The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
-        guest ran.
+        Returns:
+            The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
+            guest ran.
 
-    Raises:
-        InputError: the program, a module or an input is missing or cannot be read.
-        OutputError: the results cannot be written.
-        DecodeError, ValidationError, LinkError: a module cannot run here.
-        NoEntryPoint, JobError: there is no such function, or it takes other arguments.
-        LimitExceeded: a module is too large.
-        EngineUnavailable: that engine was not built.
+        Raises:
+            InputError: the program, a module or an input is missing or cannot be read.
+            OutputError: the results cannot be written.
+            DecodeError, ValidationError, LinkError: a module cannot run here.
+            NoEntryPoint, JobError: there is no such function, or it takes other arguments.
+            LimitExceeded: a module is too large.
+            EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache, watchers).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache, started, watchers).run()
 
 
 class RunCache:
@@ -237,11 +242,14 @@ class _Run:
         stderr: Tee | None,
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
-        watchers: Sequence[Watcher] = (),
+        on_start: Callable[[Path], None] | None,
+        watchers: Sequence[Watcher],
     ) -> None:
         self.watchers = Watchers(watchers)
         self.job = job
         self.cache = cache
+        self.on_start = on_start
+        self.streams: list[Capture] = []
         self.target, self.near = target, near
         self.tees = (stdout, stderr)
         self.progress = progress
@@ -278,13 +286,15 @@ class _Run:
         try:
             for output in self.job.outputs:
                 (folder.path / output.name).mkdir()
-            streams = [
+            streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
             ]
         except OSError as error:
             raise OutputError(f"{error.filename}: {error.strerror}") from error
         try:
+            if self.on_start is not None:
+                self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
                 ending = self.call(wasi, program, modules, start)
         finally:
@@ -329,6 +339,8 @@ class _Run:
         allowed = self.job.limits.wall_time
         if allowed is not None and seconds > allowed:
             raise LimitExceeded("wall time", allowed)
+        for stream in self.streams:
+            stream.show()
         if self.progress is not None:
             store = self.store
             self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))
