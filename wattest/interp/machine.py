@@ -19,7 +19,7 @@ from wattest.errors import (
     StackExhausted,
     Trap,
 )
-from wattest.interp.execute import trap_kind
+from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
