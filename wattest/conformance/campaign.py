@@ -27,6 +27,8 @@ from wattest.interp.features import DESCRIPTIONS
 __all__ = ["Campaign", "Options", "ScriptReport", "process_pool", "run_campaign"]
 
 MISSING_POOL = "parallel processes need pebble: pip install pebble"
+_GRACE = 10
+"""Seconds after which a process is ended that did not see itself that its time is over."""
 ALWAYS_ON = ("threads",)
 """Proposals beyond WebAssembly 3.0 that need no feature to be on."""
 
@@ -144,7 +146,7 @@ def run_campaign(
                     continue
                 for engine in options.engines:
                     task = (report.script, cache, engine, options.features, options.timeout)
-                    future = pool.schedule(_run, args=task, timeout=options.timeout)
+                    future = pool.schedule(_run, args=task, timeout=options.timeout + _GRACE)
                     future.add_done_callback(_reporter(report, engine.name, progress))
                     running.append((report, engine.name, future))
             for report, engine_name, future in running:
@@ -191,9 +193,7 @@ def _run(
     except Failure as failure:
         return _all_failed(script.name, len(commands), failure.message)
     try:
-        return run_script(
-            adapter, commands, folder, script.name, lacking(script, engine, features)
-        )
+        return run_script(adapter, commands, folder, script.name, lacking(script, engine, features))
     except Failure as failure:
         # The host module could not be made.
         return _all_failed(script.name, len(commands), failure.message)

@@ -172,7 +172,9 @@ class WattestAdapter:
                 raise Failure("other", "a host object came back as another")
             return Reference("extern", value.number)
         if isinstance(value, Internalized):
-            return Reference("host", self._seen(kind, value.value).number)
+            seen = self._seen(kind, value.value)
+            assert isinstance(seen, Reference)
+            return Reference("host", seen.number)
         for form, name in ((int, "i31"), (StructInst, "struct"), (ArrayInst, "array"),
                            (ExnInst, "exn"), (Externalized, "extern")):  # fmt: skip
             if isinstance(value, form):

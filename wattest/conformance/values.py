@@ -134,8 +134,9 @@ def show_value(value: Value) -> str:
     if value.type in ("i32", "i64"):
         signed = value.bits - (value.bits >> (width - 1) << width)
         return f"{value.type} {signed}"
-    number = struct.unpack("<f" if width == 32 else "<d", value.bits.to_bytes(width // 8, "little"))
-    return f"{value.type} {number[0]!r} (0x{value.bits:0{width // 4}x})"
+    form = "<f" if width == 32 else "<d"
+    (shown,) = struct.unpack(form, value.bits.to_bytes(width // 8, "little"))
+    return f"{value.type} {shown!r} (0x{value.bits:0{width // 4}x})"
 
 
 def show_expected(wanted: Any) -> str:
