@@ -313,6 +313,10 @@ to = fp[pc[2]]
 start = fp[pc[2] + 1]
 n = fp[pc[2] + 2]
 """
+_WITHIN = """
+if unlikely(n > {0} or start > {0} - n or n > {1} or to > {1} - n):
+    TRAP(TRAP_{2})
+""".strip("\n")
 # [first operand][number of elements, memory or table][...]
 _add(
     "table_fill",
@@ -329,7 +333,7 @@ _add(
     ["TableRec* t", "TableRec* u", *_BULK],
     "t = c.inst.tables[pc[3]]\nu = c.inst.tables[pc[4]]"
     + _OPERANDS
-    + "if unlikely(n > u.size or start > u.size - n or n > t.size or to > t.size - n):\n    TRAP(TRAP_TABLE)"
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -339,7 +343,7 @@ _add(
     ["TableRec* t", "ElemRec* u", *_BULK],
     "t = c.inst.tables[pc[4]]\nu = c.inst.elems + pc[3]"
     + _OPERANDS
-    + "if unlikely(n > u.size or start > u.size - n or n > t.size or to > t.size - n):\n    TRAP(TRAP_TABLE)"
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -364,7 +368,7 @@ _add(
     ["MemRec* m", "MemRec* o", *_BULK],
     "m = c.inst.mems[pc[3]]\no = c.inst.mems[pc[4]]"
     + _OPERANDS
-    + "if unlikely(n > o.length or start > o.length - n or n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
+    + _WITHIN.format("o.length", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.base + start, n)\n"
     + _go(6),
@@ -374,7 +378,7 @@ _add(
     ["MemRec* m", "DataRec* o", *_BULK],
     "m = c.inst.mems[pc[4]]\no = c.inst.datas + pc[3]"
     + _OPERANDS
-    + "if unlikely(n > o.size or start > o.size - n or n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
+    + _WITHIN.format("o.size", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.data + start, n)\n"
     + _go(6),

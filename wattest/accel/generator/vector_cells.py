@@ -110,7 +110,7 @@ def vector_rows(g: Generator) -> list[tuple[int, ...]]:
     result or 0, lane immediates, family, family for other memories or -1, width)."""
     from wattest.accel.generator.handlers import CLASS
 
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for op in OPCODES:
         if op.name not in VECTORS:
             continue
@@ -130,6 +130,6 @@ def vector_rows(g: Generator) -> list[tuple[int, ...]]:
                 g.ids[f"VEC_{op.name}"],
                 g.ids.get(f"VECMEM_{op.name}", -1),
                 op.width,
-            )  # fmt: skip
+            )
         )
     return rows
