@@ -15,13 +15,18 @@ from wattest.audit.records import Content, Entry
 from wattest.errors import InputError, one_line
 
 __all__ = [
+    "Fingerprint",
     "Scan",
     "content_of",
     "content_of_bytes",
+    "copy_tree",
+    "fingerprint",
+    "leads_out",
     "move_tree",
     "remove_tree",
     "scan_input",
     "scan_output",
+    "tree_size",
 ]
 
 _CHUNK = 1 << 20
@@ -77,7 +82,8 @@ def content_of_bytes(data: bytes) -> Content:
     return Content(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _fingerprint(status: os.stat_result) -> Fingerprint:
+def fingerprint(status: os.stat_result) -> Fingerprint:
+    """A file's state on the host, which changes whenever it is written, replaced or renamed."""
     return (
         status.st_dev,
         status.st_ino,
@@ -95,7 +101,7 @@ def _read_file(name: str, directory: int | None, flags: int) -> tuple[Content, F
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{name}: not a regular file")
-        return content_of(descriptor), _fingerprint(status)
+        return content_of(descriptor), fingerprint(status)
     finally:
         os.close(descriptor)
 
@@ -189,7 +195,7 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
     now = str(source)
 
     def add_file(place: str, status: os.stat_result, name: str, directory: int | None) -> None:
-        if before is not None and before.fingerprints.get(place) == _fingerprint(status):
+        if before is not None and before.fingerprints.get(place) == fingerprint(status):
             prints[place] = before.fingerprints[place]
             entries[place] = known[place]
             return
@@ -274,7 +280,7 @@ def scan_output(folder: Path, name: str) -> list[Entry]:
             continue
         entry = _other(item, place)
         entries.append(entry)
-        if entry.target is not None and _leads_out(place, entry.target):
+        if entry.target is not None and leads_out(place, entry.target):
             os.unlink(item.name, dir_fd=item.directory)
     return sorted(entries, key=lambda entry: entry.path)
 
@@ -305,6 +311,15 @@ def remove_tree(top: Path) -> None:
     os.rmdir(top)
 
 
+def tree_size(top: Path) -> int:
+    """Bytes of all regular files below a directory, each name of a file counted.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return sum(item.status.st_size for item in _walk(top) if stat.S_ISREG(item.status.st_mode))
+
+
 def move_tree(source: Path, target: Path) -> None:
     """Move a directory onto an empty one, to another file system by copying.
 
@@ -317,6 +332,16 @@ def move_tree(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+    copy_tree(source, target)
+    remove_tree(source)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy all that is in a directory into an empty one; links are copied, not followed.
+
+    Raises:
+        OSError: it cannot be copied.
+    """
     root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     linked: dict[tuple[int, int], str] = {}
     try:
@@ -336,7 +361,6 @@ def move_tree(source: Path, target: Path) -> None:
                 os.close(directory)
     finally:
         os.close(root)
-    remove_tree(source)
 
 
 def _link(root: int, copied: str, name: str, directory: int) -> None:
@@ -363,7 +387,7 @@ def _copy(item: _Item, name: str, directory: int) -> None:
                 shutil.copyfileobj(old, new, _CHUNK)
 
 
-def _leads_out(place: str, target: str) -> bool:
+def leads_out(place: str, target: str) -> bool:
     """Whether a link, taken by its text alone, leaves the output directory it is in.
 
     A ``..`` behind a name could follow another link, so only leading ones are taken to be safe.
