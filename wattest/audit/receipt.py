@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Union
 
 from wattest.audit.canonical import canonical_json, readable_json
+from wattest.audit.files import written_whole
 from wattest.audit.records import Claim, Environment
-from wattest.errors import WattestError
+from wattest.errors import EvidenceError
 
 __all__ = [
     "PREDICATE_TYPE",
@@ -31,7 +29,7 @@ PREDICATE_TYPE = "https://wattest.dev/receipt/v1"
 _LARGEST = 64 * 1024 * 1024
 
 
-class ReceiptError(WattestError):
+class ReceiptError(EvidenceError):
     """A file is not a receipt of a version that this release reads."""
 
 
@@ -97,20 +95,8 @@ class Receipt:
         Raises:
             OSError: it cannot be written.
         """
-        target = Path(path)
-        text = self.to_json().encode("utf-8")
-        if _is_stream(target):
-            with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb") as stream:
-                stream.write(text)
-            return
-        temporary = target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(text)
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with written_whole(path) as file:
+            file.write(self.to_json().encode("utf-8"))
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike[str]]) -> Receipt:
@@ -135,18 +121,6 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"<Receipt {self.id}>"
-
-
-def _is_stream(target: Path) -> bool:
-    """Whether there is nothing to replace: a FIFO, a device, or a name for an open file such as
-    /dev/stderr. Any other link is replaced, not followed: the guest may have made it."""
-    if target.parts[:2] in (("/", "dev"), ("/", "proc")):
-        return True
-    try:
-        mode = target.lstat().st_mode
-    except FileNotFoundError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def make_receipt(claim: Claim, environment: Environment) -> Receipt:
