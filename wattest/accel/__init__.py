@@ -2,10 +2,10 @@
 
 Optional: without it `wattest` runs on the reference alone. The parts, from the bytes on:
 
-- ``validation.pxi``: validates function bodies natively;
-- ``lowering.pxi``: a body to cells, each a handler and its operands;
+- ``bodies.pyx`` and ``validation/``: function bodies validated natively;
+- ``lowering.pxi`` and ``lowering/``: a body to cells, each a handler and its operands;
 - ``generator``: writes the handlers from the instruction table, at build time;
 - ``native.h``, ``structs.pxd``: the machine's data in C;
-- ``core.pyx``: native instances, and the driver that runs the handlers;
+- ``core.pyx`` and ``runtime/``: native values and instances, and the driver that runs the handlers;
 - `engine`, `instantiate`, `validate`: the engine as the rest of wattest sees it.
 """

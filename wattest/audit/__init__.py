@@ -10,6 +10,7 @@ from wattest.audit.receipt import (
     ReceiptError,
     make_receipt,
 )
+from wattest.audit.request import request_key, request_of
 from wattest.audit.trace import ExternalLog, Trace
 
 __all__ = [
@@ -26,4 +27,6 @@ __all__ = [
     "make_receipt",
     "number",
     "readable_json",
+    "request_key",
+    "request_of",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "Invocation",
     "Policy",
     "Program",
+    "Request",
     "Result",
     "TrapRecord",
 ]
@@ -247,8 +248,8 @@ class External:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """All that must be equal whenever the same run is repeated.
+class Request:
+    """What is asked of a run: the part of a claim that is known before it begins.
 
     Attributes:
         program: the module that was run.
@@ -260,9 +261,6 @@ class Claim:
         inputs: every name in every input, sorted by path.
         outputs: (name, guest path) of each output directory, sorted by name.
         policy: what it was allowed.
-        result: how it ended.
-        external: what came from outside, or None when nothing did.
-        reproducible: whether another honest run must give this same claim.
     """
 
     program: Program
@@ -274,13 +272,10 @@ class Claim:
     inputs: Sequence[Entry]
     outputs: Sequence[tuple[str, str]]
     policy: Policy
-    result: Result
-    external: External | None = None
-    reproducible: bool = True
 
     def to_json(self) -> Json:
-        """The claim as a receipt carries it."""
-        claim: Json = {
+        """What is asked, as a claim carries it."""
+        request: Json = {
             "version": 1,
             "program": self.program.to_json(),
             "modules": [module.to_json() for module in self.modules],
@@ -290,16 +285,37 @@ class Claim:
             "inputs": [entry.to_json() for entry in self.inputs],
             "outputs": [{"name": name, "path": path} for name, path in self.outputs],
             "policy": self.policy.to_json(),
-            "reproducible": self.reproducible,
-            "result": self.result.to_json(),
         }
         if self.invocation.arguments is None:
-            claim["entryPoint"] = self.invocation.function
+            request["entryPoint"] = self.invocation.function
         else:
-            claim["invoke"] = {
+            request["invoke"] = {
                 "function": self.invocation.function,
                 "arguments": _typed(self.invocation.arguments),
             }
+        return request
+
+
+@dataclass(frozen=True)
+class Claim(Request):
+    """All that must be equal whenever the same run is repeated.
+
+    Attributes:
+        result: how it ended.
+        external: what came from outside, or None when nothing did.
+        reproducible: whether another honest run must give this same claim.
+    """
+
+    result: Result
+    external: External | None = None
+    reproducible: bool = True
+
+    def to_json(self) -> Json:
+        """The claim as a receipt carries it."""
+        claim = super().to_json()
+        # What was called stands behind the result: the order of a receipt's members is kept.
+        start = {name: claim.pop(name) for name in ("entryPoint", "invoke") if name in claim}
+        claim.update(reproducible=self.reproducible, result=self.result.to_json(), **start)
         if self.external is not None:
             claim["external"] = self.external.to_json()
         return claim

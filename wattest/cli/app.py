@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -13,8 +14,6 @@ from typing import Any, NoReturn
 import click
 
 from wattest.api import available_engines, get_engine
-from wattest.cli.disassemble import disassemble
-from wattest.cli.inspect import inspect
 from wattest.cli.messages import (
     BROKEN_PIPE,
     CANNOT_WRITE,
@@ -23,12 +22,14 @@ from wattest.cli.messages import (
     describe,
     say,
 )
-from wattest.cli.run import run
-from wattest.cli.validate import validate
 from wattest.errors import WattestError
 from wattest.version import __version__
 
-__all__ = ["cli", "main"]
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = ("run", "inspect", "validate", "disassemble")
+"""The commands, as the help lists them. ``name`` is the click command of that name in
+``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""
 
 _EPILOG = """\b
 Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
@@ -39,6 +40,18 @@ results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
 
 class _Application(click.Group):
     """A group whose every failure ends in one readable message, never in a traceback."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
+        return [*COMMANDS]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command; None when there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"wattest.cli.{name.replace('-', '_')}")
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
 
     def main(
         self,
@@ -154,10 +167,6 @@ def cli() -> None:
     machine. Time and randomness are deterministic unless asked otherwise, so that a run can be
     repeated; its receipt says what went in, what came out and what happened in between.
     """
-
-
-for command in (run, inspect, validate, disassemble):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:

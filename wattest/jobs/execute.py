@@ -21,6 +21,7 @@ from wattest.audit.records import (
     Invocation,
     Policy,
     Program,
+    Request,
     Result,
     TrapRecord,
 )
@@ -38,7 +39,14 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.job import Job
-from wattest.jobs.modules import Start, check_imports, choose_start, initialize, load_module
+from wattest.jobs.modules import (
+    ModuleCache,
+    Start,
+    check_imports,
+    choose_start,
+    initialize,
+    load_module,
+)
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
@@ -54,7 +62,15 @@ from wattest.wasi import (
 )
 from wattest.wasi.vfs.memory import MemoryTree
 
-__all__ = ["EXIT_LIMIT", "EXIT_TRAP", "Progress", "run_job"]
+__all__ = [
+    "EXIT_LIMIT",
+    "EXIT_TRAP",
+    "Progress",
+    "RunCache",
+    "make_request",
+    "prepare",
+    "run_job",
+]
 
 EXIT_TRAP = 134
 """Exit status after a trap: that of a process that aborted."""
@@ -112,6 +128,7 @@ def run_job(
     stdout: Tee | None = None,
     stderr: Tee | None = None,
     progress: Callable[[Progress], None] | None = None,
+    cache: RunCache | None = None,
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -122,6 +139,7 @@ def run_job(
         stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
             run.
         progress: is told how far the run is; what it raises ends the run.
+        cache: what earlier runs of this process found, for this one to use and to add to.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -135,7 +153,75 @@ def run_job(
         LimitExceeded: a module is too large.
         EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache).run()
+
+
+class RunCache:
+    """What the runs of one process need not find out again: modules and digests of inputs.
+
+    May be used by several threads. A file is read again when its state on the host changed.
+    """
+
+    def __init__(self) -> None:
+        self.modules = ModuleCache()
+        self._scans: dict[tuple[Path, str], Scan] = {}
+
+    def know(self, scan: Scan) -> None:
+        """Take over what an input held when it was read elsewhere on this machine."""
+        if len(self._scans) >= _SCANS_KEPT:
+            self._scans.clear()
+        self._scans[scan.source, scan.guest_path] = scan
+
+    def scan(self, source: Path, guest_path: str) -> Scan:
+        """As `wattest.jobs.trees.scan_input`."""
+        before = self._scans.get((source, guest_path))
+        if before is not None:
+            try:
+                scan = scan_input(source, guest_path, before)
+                if all(entry.kind != "special" for entry in scan.entries):
+                    return scan
+            except InputError:
+                pass  # another directory by now, or gone
+        scan = scan_input(source, guest_path)
+        self.know(scan)
+        return scan
+
+
+_SCANS_KEPT = 1000
+
+
+def prepare(
+    job: Job, cache: RunCache | None = None
+) -> tuple[Module, list[Module], Start, list[Scan]]:
+    """Read all that a job needs: its program, modules and inputs, and find what it calls.
+
+    Raises: as `run_job`, but for the results.
+    """
+    load = load_module if cache is None else cache.modules.load
+    scan = scan_input if cache is None else cache.scan
+    program = load(job.program, job.limits)
+    modules = [load(linked.source, job.limits) for linked in job.modules]
+    start = choose_start(job, program)
+    return program, modules, start, [scan(item.source, item.guest_path) for item in job.inputs]
+
+
+def make_request(
+    job: Job, program: Module, modules: list[Module], start: Start, scans: list[Scan]
+) -> Request:
+    """What a job asks for, from what `prepare` found."""
+    return Request(
+        program=_program(program),
+        modules=[_program(module, linked.name) for linked, module in zip(job.modules, modules)],
+        invocation=Invocation(start.function, start.shown),
+        args=[job.program_name, *(() if job.invoke is not None else job.args)],
+        env=job.env,
+        stdin=content_of_bytes(job.stdin),
+        inputs=sorted(
+            (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
+        ),
+        outputs=sorted((output.name, output.guest_path) for output in job.outputs),
+        policy=Policy(job.clock, job.seed, job.limits),
+    )
 
 
 class _Run:
@@ -147,8 +233,10 @@ class _Run:
         stdout: Tee | None,
         stderr: Tee | None,
         progress: Callable[[Progress], None] | None,
+        cache: RunCache | None,
     ) -> None:
         self.job = job
+        self.cache = cache
         self.target, self.near = target, near
         self.tees = (stdout, stderr)
         self.progress = progress
@@ -161,11 +249,8 @@ class _Run:
         job = self.job
         self.store = Store(job.engine, job.limits)
         self.store.on_slice = self.check
-        program = load_module(job.program, job.limits)
-        modules = [load_module(linked.source, job.limits) for linked in job.modules]
+        program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
-        start = choose_start(job, program)
-        scans = [scan_input(item.source, item.guest_path) for item in job.inputs]
         visible = [item.source for item in job.inputs]
         visible += [item.source for item in job.directories]
         folder = ResultFolder(self.target, self.near, visible)
@@ -270,7 +355,11 @@ class _Run:
         """Link and run; everything that can end a guest ends here."""
         try:
             self.check()
-            imports: dict[str, Any] = dict(wasi.imports())
+            # Binding all of WASI would cost a short job more than its own run does.
+            wanted = {
+                (item.module, item.name) for each in (program, *modules) for item in each.imports
+            }
+            imports: dict[str, Any] = dict(wasi.imports(wanted))
             for linked, module in zip(self.job.modules, modules):
                 instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)
@@ -326,18 +415,9 @@ class _Run:
         seen = outside.values or outside.directories or outside.changed
         external = outside if seen else None
         by_chance = limit == "wall time" or ending.status == "interrupted"
+        request = make_request(job, program, modules, start, scans)
         return Claim(
-            program=_program(program),
-            modules=[_program(module, linked.name) for linked, module in zip(job.modules, modules)],
-            invocation=Invocation(start.function, start.shown),
-            args=[job.program_name, *(() if job.invoke is not None else job.args)],
-            env=job.env,
-            stdin=content_of_bytes(job.stdin),
-            inputs=sorted(
-                (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
-            ),
-            outputs=sorted((output.name, output.guest_path) for output in job.outputs),
-            policy=Policy(job.clock, job.seed, job.limits),
+            **vars(request),
             result=Result(
                 status=ending.status,
                 exit_code=ending.exit_code if ending.status == "exit" else None,

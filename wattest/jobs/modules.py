@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 from wattest.api import Func, FuncType, Instance, Module
@@ -21,9 +23,11 @@ from wattest.interp.decode import decode_module
 from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
 from wattest.jobs.job import Job
+from wattest.jobs.trees import Fingerprint, fingerprint
 from wattest.jobs.typed import parse_values
 
 __all__ = [
+    "ModuleCache",
     "NoEntryPoint",
     "Start",
     "check_imports",
@@ -61,6 +65,54 @@ def load_module(path: Path, limits: Limits) -> Module:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: {reason}") from error
     return module
+
+
+class ModuleCache:
+    """Validated modules of one process, for jobs that run the same program again and again.
+
+    A file is read again only when its state on the host changed, and decoded again only when its
+    bytes did. May be used by several threads.
+
+    Args:
+        size: bytes of binaries to keep at most; the module that was used last stays anyway.
+    """
+
+    def __init__(self, size: int = 256 << 20) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._modules: OrderedDict[str, Module] = OrderedDict()
+        self._files: dict[Path, tuple[Fingerprint, str]] = {}
+
+    def load(self, path: Path, limits: Limits) -> Module:
+        """As `load_module`."""
+        with self._lock:  # two threads must not both decode a large program
+            try:
+                before = fingerprint(path.stat())
+            except (OSError, ValueError):
+                return load_module(path, limits)  # which words the error
+            known = self._files.get(path)
+            module = None
+            if known is not None and known[0] == before:
+                module = self._modules.get(known[1])
+            if module is None:
+                module = self._keep(load_module(path, limits))
+                self._files[path] = (before, module.sha256)
+            self._modules.move_to_end(module.sha256)
+        if len(module.binary) > limits.module_size:
+            raise LimitExceeded("module size", limits.module_size)
+        return module
+
+    def _keep(self, module: Module) -> Module:
+        found = self._modules.setdefault(module.sha256, module)
+        total = sum(len(item.binary) for item in self._modules.values())
+        while total > self._size and len(self._modules) > 1:
+            digest, item = next(iter(self._modules.items()))
+            if item is found:
+                break
+            total -= len(item.binary)
+            del self._modules[digest]
+            self._files = {key: value for key, value in self._files.items() if value[1] != digest}
+        return found
 
 
 def inspect_module(path: Path) -> dict[str, Any]:

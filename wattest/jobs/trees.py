@@ -15,9 +15,11 @@ from wattest.audit.records import Content, Entry
 from wattest.errors import InputError, one_line
 
 __all__ = [
+    "Fingerprint",
     "Scan",
     "content_of",
     "content_of_bytes",
+    "fingerprint",
     "move_tree",
     "remove_tree",
     "scan_input",
@@ -77,7 +79,8 @@ def content_of_bytes(data: bytes) -> Content:
     return Content(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _fingerprint(status: os.stat_result) -> Fingerprint:
+def fingerprint(status: os.stat_result) -> Fingerprint:
+    """What `Scan` takes for the state of a file."""
     return (
         status.st_dev,
         status.st_ino,
@@ -95,7 +98,7 @@ def _read_file(name: str, directory: int | None, flags: int) -> tuple[Content, F
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{name}: not a regular file")
-        return content_of(descriptor), _fingerprint(status)
+        return content_of(descriptor), fingerprint(status)
     finally:
         os.close(descriptor)
 
@@ -189,7 +192,7 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
     now = str(source)
 
     def add_file(place: str, status: os.stat_result, name: str, directory: int | None) -> None:
-        if before is not None and before.fingerprints.get(place) == _fingerprint(status):
+        if before is not None and before.fingerprints.get(place) == fingerprint(status):
             prints[place] = before.fingerprints[place]
             entries[place] = known[place]
             return

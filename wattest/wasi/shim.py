@@ -6,8 +6,9 @@ over guest memory and count fuel runs the same shim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, BinaryIO, Union
 
 from wattest.api import FuncType, HostFunc
@@ -241,6 +242,11 @@ class _Binding:
         )
 
 
+@cache
+def _functype(params: tuple[str, ...], results: tuple[str, ...]) -> FuncType:
+    return FuncType(params, results)
+
+
 def _read_path(call: Call, address: int, length: int) -> bytes:
     call.check(address, length)
     if length > MAX_PATH:
@@ -344,10 +350,16 @@ class Wasi:
         """See the class."""
         return self._state.budget.written
 
-    def functions(self) -> Iterable[HostFunction]:
-        """Every function of every snapshot, bound to this run, in the witx's order."""
+    def functions(self, wanted: Container[tuple[str, str]] | None = None) -> Iterable[HostFunction]:
+        """Functions bound to this run, in the witx's order.
+
+        Args:
+            wanted: module and name of those to bind; every function of every snapshot when None.
+        """
         for snapshot in SNAPSHOTS:
             for function in snapshot.functions.values():
+                if wanted is not None and (snapshot.module, function.name) not in wanted:
+                    continue
                 handler = getattr(self._functions, function.name)
                 yield HostFunction(
                     snapshot.module,
@@ -357,12 +369,15 @@ class Wasi:
                     _Binding(snapshot, function, handler, self._state, self.observer),
                 )
 
-    def imports(self) -> dict[str, dict[str, HostFunc]]:
-        """The functions as imports for `wattest.Instance`, by module and name."""
+    def imports(
+        self, wanted: Container[tuple[str, str]] | None = None
+    ) -> dict[str, dict[str, HostFunc]]:
+        """The functions as imports for `wattest.Instance`, by module and name; ``wanted`` as
+        for `functions`."""
         imports: dict[str, dict[str, HostFunc]] = {}
-        for function in self.functions():
+        for function in self.functions(wanted):
             imports.setdefault(function.module, {})[function.name] = HostFunc(
-                FuncType(function.params, function.results),
+                _functype(function.params, function.results),
                 function.function,
                 with_caller=True,
                 name=function.name,

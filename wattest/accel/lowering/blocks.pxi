@@ -1,0 +1,155 @@
+# Dead code, `if`, `else`, `end`.
+
+cdef bint skip_dead(Low* l) noexcept nogil:
+    """Pass over what cannot be reached, up to the `else` or `end` of the current block.
+
+    Returns whether it is an `else`; it has been read."""
+    cdef int32_t depth = 0
+    cdef uint8_t op
+    cdef uint64_t n
+    cdef uint64_t i
+    while True:
+        l.at = here(l)
+        op = l.p[0]
+        l.p += 1
+        if op == 0x0B:
+            if depth == 0:
+                return False
+            depth -= 1
+        elif op == 0x05:
+            if depth == 0:
+                return True
+        elif op == 0x02 or op == 0x03 or op == 0x04:
+            depth += 1
+            if l.p[0] == 0x63 or l.p[0] == 0x64:
+                l.p += 1
+            leb_s(&l.p)
+        else:
+            skip_immediates(l, op)
+
+cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
+    cdef uint64_t n
+    cdef uint64_t i
+    cdef uint64_t sub
+    if 0x28 <= op <= 0x3E:
+        if leb_u(&l.p) & 0x40:
+            leb_u(&l.p)
+        leb_u(&l.p)
+    elif op == 0x41 or op == 0x42 or op == 0xD0:
+        leb_s(&l.p)
+    elif op == 0x43:
+        l.p += 4
+    elif op == 0x44:
+        l.p += 8
+    elif op == 0x0E:
+        n = leb_u(&l.p)
+        for i in range(n + 1):
+            leb_u(&l.p)
+    elif op == 0x11 or op == 0x13:
+        leb_u(&l.p)
+        leb_u(&l.p)
+    elif op == 0x1C:
+        n = leb_u(&l.p)
+        for i in range(n):
+            if l.p[0] == 0x63 or l.p[0] == 0x64:
+                l.p += 1
+            leb_s(&l.p)
+    elif (
+        op == 0x0C or op == 0x0D or op == 0x10 or op == 0x12 or 0x20 <= op <= 0x26
+        or op == 0x3F or op == 0x40 or op == 0xD2
+    ):
+        leb_u(&l.p)
+    elif op == 0xFC:
+        sub = leb_u(&l.p)
+        if sub >= 8:
+            leb_u(&l.p)
+            if sub == 8 or sub == 10 or sub == 12 or sub == 14:
+                leb_u(&l.p)
+
+
+cdef void lower_if(Low* l) noexcept nogil:
+    cdef int32_t params
+    cdef int32_t results
+    cdef Entry* e
+    cdef Entry saved
+    cdef int32_t edge
+    cdef Label* b
+    cdef bint fused
+    read_blocktype(l, &params, &results)
+    e = pop(l)
+    fused = in_register(l, e, l.height, 1)
+    saved = e[0]
+    if saved.kind == IN_CONST and (params or l.mark < l.height):
+        entry_slot(l, &saved, l.height)
+        saved.kind = IN_SLOT
+    if saved.kind == IN_LOCAL and (params or l.mark < l.height):
+        # Its slot stays as it is: no local changes before the branch.
+        pass
+    settle_top(l, params)
+    flush_locals(l)
+    e = &l.stack[l.height]
+    e[0] = saved
+    edge = branch_on(l, e, l.height, False)
+    b = push_label(l, KIND_IF, params, results)
+    b.other = edge
+    barrier(l)
+
+cdef void lower_else(Low* l, bint reachable) noexcept nogil:
+    """End of a then-branch."""
+    cdef Label* b = label(l, 0)
+    cdef int32_t pos
+    cdef int32_t group
+    cdef int32_t i
+    if reachable:
+        settle_top(l, b.results)
+        pos = emit(l, H_BR, 4)
+        b.jump = pos + 2
+        l.code[pos + 3] = 0
+        edge_to(l, pos + 2, 0)
+        if l.sites >= 0:
+            group = new_node(l, 0)
+            if group >= 0:
+                l.nodes[group].child = l.sites
+                l.nodes[group].ended = l.count
+            b.aside = group
+            l.sites = -1
+    pop_to(l, b.height)
+    b.kind = KIND_ELSE
+    l.code[b.other] = <int32_t>l.length - b.other
+    edge_to(l, b.other, here(l))
+    open_site(l, b.other + 1)
+    b.other = -1
+    for i in range(b.params):
+        push_slot(l)
+    barrier(l)
+
+cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
+    """End of a block; returns whether what follows can be reached."""
+    cdef Label* b = label(l, 0)
+    cdef int32_t i
+    cdef bint joined = (
+        b.fixups >= 0 or b.jump >= 0 or b.other >= 0
+    )
+    cdef bint after = reachable or joined
+    if joined:
+        if reachable:
+            settle_top(l, b.results)
+        if b.jump >= 0:
+            l.code[b.jump] = <int32_t>l.length - b.jump
+        if b.other >= 0:
+            l.code[b.other] = <int32_t>l.length - b.other
+            edge_to(l, b.other, here(l))
+            open_site(l, b.other + 1)
+        arrive(l, b)
+        if b.aside >= 0:
+            open_node(l, b.aside)
+        pop_to(l, b.height)
+        for i in range(b.results):
+            push_slot(l)
+        barrier(l)
+    elif not reachable:
+        pop_to(l, b.height)
+        for i in range(b.results):
+            push_slot(l)
+    l.nlabels -= 1
+    return after

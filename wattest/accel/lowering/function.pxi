@@ -1,0 +1,221 @@
+# A function from its first byte to its last.
+
+cdef void lower_body(Low* l) noexcept nogil:
+    cdef uint8_t op
+    cdef int32_t params
+    cdef int32_t results
+    cdef int32_t pos
+    cdef int32_t i
+    cdef uint32_t x
+    cdef uint64_t n
+    cdef Label* b
+    cdef bint reachable = True
+    cdef Entry* e
+    cdef Entry saved
+    push_label(l, KIND_FUNC, 0, <int32_t>l.func.results)
+    open_site(l, SITE_ENTRY)
+    while not l.failed:
+        if not reachable:
+            if skip_dead(l):
+                lower_else(l, False)
+                reachable = True
+                continue
+            op = 0x0B
+        else:
+            l.at = here(l)
+            op = l.p[0]
+            l.p += 1
+        if op == 0x0B:
+            reachable = lower_end(l, reachable)
+            if l.nlabels == 0:
+                close_sites(l)
+                if reachable:
+                    emit_return(l)
+                return
+            continue
+        if op == 0x05:
+            lower_else(l, True)
+            continue
+        l.count += 1
+        if op == 0x20:
+            push_local(l, <uint32_t>leb_u(&l.p))
+        elif op == 0x41:
+            push_const(l, <uint32_t>leb_s(&l.p))
+        elif op == 0x21:
+            lower_local_set(l, <uint32_t>leb_u(&l.p), False)
+        elif op == 0x22:
+            lower_local_set(l, <uint32_t>leb_u(&l.p), True)
+        elif OPS[op].shape:
+            if OPS[op].shape == 2:
+                lower_binary(l, op)
+            elif OPS[op].shape == 1:
+                lower_unary(l, op)
+            elif OPS[op].shape == 3:
+                lower_load(l, op)
+            else:
+                lower_store(l, op)
+        elif op == 0x42:
+            push_const(l, <uint64_t>leb_s(&l.p))
+        elif op == 0x43:
+            push_const(l, ld32(l.p))
+            l.p += 4
+        elif op == 0x44:
+            push_const(l, ld64(l.p))
+            l.p += 8
+        elif op == 0x0D:
+            lower_br_if(l, <uint32_t>leb_u(&l.p))
+        elif op == 0x0C:
+            lower_br(l, <uint32_t>leb_u(&l.p))
+            reachable = False
+        elif op == 0x02:
+            read_blocktype(l, &params, &results)
+            flush_locals(l)
+            push_label(l, KIND_BLOCK, params, results)
+        elif op == 0x03:
+            read_blocktype(l, &params, &results)
+            settle_top(l, params)
+            flush_locals(l)
+            b = push_label(l, KIND_LOOP, params, results)
+            if l.nloops >= l.loops_room:
+                if not more32(<void**>&l.loops, &l.loops_room, l.nloops + 1, sizeof(int64_t)):
+                    l.failed = True
+                    return
+            b.loop = l.nloops
+            l.nloops += 1
+            b.target = <int32_t>l.length
+            b.offset = here(l)
+            open_site(l, SITE_LOOPS - b.loop)
+            barrier(l)
+        elif op == 0x04:
+            lower_if(l)
+        elif op == 0x10:
+            x = <uint32_t>leb_u(&l.p)
+            lower_call(l, l.inst.funcs[x], l.inst.funcs[x].params, l.inst.funcs[x].results)
+        elif op == 0x11:
+            lower_indirect(l, False)
+        elif op == 0x0F:
+            close_sites(l)
+            emit_return(l)
+            reachable = False
+        elif op == 0x1A:
+            pop(l)
+        elif op == 0x1B:
+            lower_select(l)
+        elif op == 0x1C:
+            skip_immediates(l, op)
+            lower_select(l)
+        elif op == 0x23:
+            lower_global_get(l, <uint32_t>leb_u(&l.p))
+        elif op == 0x24:
+            lower_global_set(l, <uint32_t>leb_u(&l.p))
+        elif op == 0x0E:
+            lower_br_table(l)
+            reachable = False
+        elif op == 0x00:
+            close_sites(l)
+            pos = emit(l, H_UNREACHABLE, 2)
+            may_trap(l, pos)
+            reachable = False
+        elif op == 0x01:
+            pass
+        elif op == 0x12:
+            close_sites(l)
+            lower_return_call(l)
+            reachable = False
+        elif op == 0x13:
+            close_sites(l)
+            lower_indirect(l, True)
+            reachable = False
+        elif op == 0x25 or op == 0x26:
+            x = <uint32_t>leb_u(&l.p)
+            if op == 0x25:
+                pos = simple(l, H_TABLE_GET, 6, 1, 1)
+            else:
+                pos = simple(l, H_TABLE_SET, 6, 2, 0)
+            i = l.code[pos + 2]
+            (<TableRec**>(l.code + pos + 2))[0] = l.inst.tables[x]
+            l.code[pos + 4] = i
+            l.code[pos + 5] = i if op == 0x25 else i + 1
+        elif op == 0x3F:
+            x = <uint32_t>leb_u(&l.p)
+            pos = emit(l, H_MEMORY_SIZE, 4)
+            l.code[pos + 3] = <int32_t>x
+            result(l, pos, 2, 0, -1)
+        elif op == 0x40:
+            x = <uint32_t>leb_u(&l.p)
+            pos = simple(l, H_MEMORY_GROW, 4, 1, 1)
+            l.code[pos + 3] = <int32_t>x
+        elif op == 0xD0:
+            leb_s(&l.p)
+            push_const(l, 0)
+        elif op == 0xD1:
+            # A null reference is a zero word.
+            lower_unary(l, 0x50)
+        elif op == 0xD2:
+            push_const(l, <uint64_t>l.inst.funcs[leb_u(&l.p)])
+        elif op == 0xFC:
+            lower_prefixed(l)
+        else:
+            l.failed = True
+
+
+cdef void free_lowered(Lowered* x) noexcept nogil:
+    if x != NULL:
+        free(x.code)
+        free(x.traps)
+        free(x.edges)
+        free(x)
+
+cdef int lower_function(Module_* m, Func* func, uint32_t max_height) noexcept nogil:
+    """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault."""
+    cdef Low l
+    cdef Lowered* out
+    cdef size_t i
+    cdef int status = 0
+    memset(&l, 0, sizeof(Low))
+    l.m = m
+    l.inst = func.inst
+    l.func = func
+    l.p = m.binary + func.start
+    l.start = l.p
+    l.link = <int32_t>func.link
+    l.first = <int32_t>func.link + ENTER_LINK
+    l.capacity = <int32_t>max_height + 8
+    l.sites = -1
+    barrier(&l)
+    l.stack = <Entry*>malloc((<size_t>l.capacity + 4) * sizeof(Entry))
+    l.chains = <int32_t*>malloc((<size_t>func.locals + 1) * sizeof(int32_t))
+    l.room = <size_t>(func.end - func.start) * 3 + 64
+    l.code = <int32_t*>malloc(l.room * sizeof(int32_t))
+    out = <Lowered*>malloc(sizeof(Lowered))
+    if l.stack == NULL or l.chains == NULL or l.code == NULL or out == NULL:
+        free(l.code)
+        free(out)
+        status = -1
+    else:
+        for i in range(<size_t>func.locals + 1):
+            l.chains[i] = -1
+        lower_body(&l)
+        if l.failed:
+            free(l.code)
+            free(l.traps)
+            free(l.edges)
+            free(out)
+            status = -2
+        else:
+            out.code = <int32_t*>realloc(l.code, l.length * sizeof(int32_t))
+            if out.code == NULL:
+                out.code = l.code
+            out.length = l.length
+            out.traps = l.traps
+            out.ntraps = l.ntraps
+            out.edges = l.edges
+            out.nedges = l.nedges
+            func.lowered = out
+            func.code = out.code
+    free(l.stack)
+    free(l.chains)
+    free(l.labels)
+    free(l.nodes)
+    free(l.loops)
+    return status

@@ -1,0 +1,82 @@
+# Labels: what is open, and how edges reach it.
+
+cdef Label* label(Low* l, uint32_t depth) noexcept nogil:
+    return &l.labels[l.nlabels - 1 - <int32_t>depth]
+
+cdef inline int32_t arity(Label* b) noexcept nogil:
+    return b.params if b.kind == KIND_LOOP else b.results
+
+cdef void connect(Low* l, Label* b, int32_t edge, bint charged) noexcept nogil:
+    """The edge at that position of the code leads to the label."""
+    cdef int32_t node
+    if b.kind == KIND_LOOP:
+        l.code[edge] = b.target - edge
+        l.code[edge + 1] = <int32_t>l.loops[b.loop] if charged else 0
+        edge_to(l, edge, b.offset)
+        return
+    # Forward: the node's `pos` is the place of the cost; `ended` says whether it is one.
+    node = new_node(l, edge + 1)
+    if node < 0:
+        return
+    l.nodes[node].ended = charged
+    l.nodes[node].next = b.fixups
+    l.code[edge + 1] = 0
+    b.fixups = node
+
+cdef void arrive(Low* l, Label* b) noexcept nogil:
+    """The label is here: lead its edges to this place and open their costs."""
+    cdef int32_t node = b.fixups
+    cdef int32_t following
+    cdef int32_t edge
+    while node >= 0:
+        following = l.nodes[node].next
+        edge = l.nodes[node].pos - 1
+        if l.nodes[node].ended != 2:
+            l.code[edge] = <int32_t>l.length - edge
+        edge_to(l, edge, here(l))
+        if l.nodes[node].ended:
+            open_node(l, node)
+        node = following
+    b.fixups = -1
+
+cdef Label* push_label(Low* l, int32_t kind, int32_t params, int32_t results) noexcept nogil:
+    cdef Label* b
+    if l.nlabels >= l.labels_room:
+        if not more32(<void**>&l.labels, &l.labels_room, l.nlabels + 1, sizeof(Label)):
+            l.failed = True
+            l.nlabels -= 1
+    b = &l.labels[l.nlabels]
+    l.nlabels += 1
+    b.kind = kind
+    b.params = params
+    b.results = results
+    b.height = l.height - params
+    b.fixups = -1
+    b.other = -1
+    b.jump = -1
+    b.aside = -1
+    b.loop = -1
+    b.target = 0
+    b.offset = 0
+    return b
+
+cdef void read_blocktype(Low* l, int32_t* params, int32_t* results) noexcept nogil:
+    cdef int64_t code
+    if l.p[0] == 0x40:
+        l.p += 1
+        params[0] = 0
+        results[0] = 0
+        return
+    if (l.p[0] & 0xC0) == 0x40:
+        # A value type; (ref null? ht) has a heap type behind it.
+        if l.p[0] == 0x63 or l.p[0] == 0x64:
+            l.p += 1
+            leb_s(&l.p)
+        else:
+            l.p += 1
+        params[0] = 0
+        results[0] = 1
+        return
+    code = leb_s(&l.p)
+    params[0] = <int32_t>l.m.type_params[code]
+    results[0] = <int32_t>l.m.type_results[code]

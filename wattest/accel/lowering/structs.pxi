@@ -1,0 +1,106 @@
+# What lowering keeps in mind: operands, labels, sites of fuel, the code made so far.
+
+cdef enum:
+    IN_SLOT = 0
+    IN_LOCAL = 1
+    IN_CONST = 2
+
+    KIND_BLOCK = 0
+    KIND_LOOP = 1
+    KIND_IF = 2
+    KIND_ELSE = 3
+    KIND_FUNC = 4
+
+    SITE_ENTRY = -2
+    SITE_LOOPS = -3
+
+    ENTER_LINK = 3
+
+cdef struct OpInfo:
+    int32_t shape, family, operand, result, commutative, wide, yes, no, other, inverse, width
+
+cdef struct Entry:
+    int32_t kind
+    uint32_t local
+    uint64_t value
+    int32_t chain
+
+cdef struct Label:
+    int32_t kind
+    int32_t params, results
+    int32_t height
+    int32_t fixups
+    int32_t other
+    int32_t jump
+    int32_t aside
+    int32_t loop
+    int32_t target
+    uint32_t offset
+
+cdef struct Node:
+    int32_t next
+    int32_t child
+    int32_t pos
+    int64_t open
+    int64_t ended
+
+cdef struct Place:
+    int32_t pos
+    uint32_t offset
+
+cdef struct Lowered:
+    int32_t* code
+    size_t length
+    Place* traps
+    size_t ntraps
+    Place* edges
+    size_t nedges
+
+cdef struct Module_:
+    const uint8_t* binary
+    uint64_t size
+    uint32_t ntypes
+    uint32_t* type_params
+    uint32_t* type_results
+    void** types
+    uint32_t* func_types
+    uint8_t* global_class
+    uint32_t nfuncs
+
+
+cdef struct Low:
+    # What is lowered, and into what
+    Module_* m
+    Inst* inst
+    Func* func
+    const uint8_t* p
+    const uint8_t* start
+    uint32_t at
+    int32_t* code
+    size_t length, room
+    Place* traps
+    size_t ntraps, traps_room
+    Place* edges
+    size_t nedges, edges_room
+    bint failed
+    # Frame
+    int32_t link
+    int32_t first
+    # Operands
+    Entry* stack
+    int32_t height, mark, capacity
+    int32_t* chains
+    # The cell before
+    int32_t last, last_id, last_dst, last_slot, last_class, last_op
+    # The cell before that one, where nothing can come in between
+    int32_t before, before_id, before_op
+    # Control
+    Label* labels
+    int32_t nlabels, labels_room
+    # Fuel
+    Node* nodes
+    int32_t nnodes, nodes_room
+    int32_t sites
+    int64_t count
+    int64_t* loops
+    int32_t nloops, loops_room

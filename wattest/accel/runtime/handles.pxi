@@ -1,0 +1,172 @@
+# The native sides of host functions, memories, globals and tables.
+
+cdef class HostHandle:
+    """The native side of a host function."""
+    cdef Func func
+    cdef uint64_t code[2]
+    cdef Signature sig
+    cdef object fn
+    cdef object lower
+
+    def __init__(self, host):
+        cdef Func* f = &self.func
+        self.sig = Signature(host.type)
+        memset(f, 0, sizeof(Func))
+        (<handler_t*>self.code)[0] = HANDLERS[H_HOST]
+        self.code[1] = <uint64_t>f
+        f.code = <int32_t*>self.code
+        f.params = f.locals = <uint32_t>len(self.sig.params)
+        f.results = <uint32_t>len(self.sig.results)
+        f.link = max(f.params, f.results)
+        f.type = <void*>host.type
+        f.obj = <void*>host
+        f.kind = FUNC_HOST
+        f.sig = <void*>self.sig
+        f.lowered = <void*>self
+        self.fn = None
+        if not self.sig.reference:
+            self.fn = host.fn
+            self.lower = host.lower
+
+
+cdef Func* func_of(State state, object inst) except NULL:
+    """The native function of a function instance, which the state keeps from now on."""
+    cdef HostHandle handle
+    cdef Instance native
+    if isinstance(inst, _WasmFunc):
+        native = inst.module.native
+        if native is None:
+            raise TypeError(f"{inst!r} belongs to another engine")
+        if native.state is not state and state is not None:
+            state.keep[<uint64_t><void*>native] = native
+        return native.inst.funcs[inst.index]
+    handle = inst.__dict__.get("_native")
+    if handle is None:
+        handle = inst.__dict__["_native"] = HostHandle(inst)
+    if state is not None:
+        state.keep[<uint64_t><void*>inst] = inst
+    return &handle.func
+
+
+cdef class MemoryHandle:
+    """The native side of a memory: where it is and how long."""
+    cdef MemRec rec
+    cdef object buffer
+
+    def __init__(self, mem):
+        cdef uint8_t[::1] view = mem.data
+        self.buffer = view
+        self.rec.base = &view[0]
+        self.rec.length = mem.length
+
+    def resize(self, length):
+        """The memory has grown."""
+        self.rec.length = length
+
+
+cdef class Cell:
+    """The native side of a global: its value as a slot."""
+    cdef uint64_t slot
+    cdef int code
+    cdef list states
+
+    def __init__(self, State state, valtype, value):
+        self.code = code_of(valtype)
+        # Numbers are of no store: a global of theirs does not keep one alive.
+        self.states = [state] if self.code == c'r' or self.code == c'e' else [None]
+        self.set(value)
+
+    def join(self, State state):
+        """The global is imported into a store, which keeps what it refers to."""
+        if self.states[0] is not None and all(state is not known for known in self.states):
+            self.states.append(state)
+            self.set(self.get())
+
+    def get(self):
+        """Its value."""
+        return value_of_slot(self.code, self.slot)
+
+    def set(self, value):
+        """Change its value."""
+        for state in self.states:
+            self.slot = slot_of_value(state, self.code, value)
+
+
+cdef class Elements:
+    """The native side of a table: a sequence of references."""
+    cdef TableRec rec
+    cdef uint64_t room
+    cdef int code
+    cdef list states
+
+    def __init__(self, State state, reftype, list elems):
+        self.code = code_of(reftype)
+        self.states = [state]
+        self.extend(elems)
+
+    def __dealloc__(self):
+        free(self.rec.elems)
+
+    def join(self, State state):
+        """The table is imported into a store."""
+        cdef uint64_t i
+        if all(state is not known for known in self.states):
+            self.states.append(state)
+            for i in range(self.rec.size):
+                slot_of_value(state, self.code, value_of_slot(self.code, self.rec.elems[i]))
+
+    cdef uint64_t _slot(self, object value) except? 0xDEADBEEFDEADBEEF:
+        cdef uint64_t slot = 0
+        for state in self.states:
+            slot = slot_of_value(state, self.code, value)
+        return slot
+
+    def __len__(self):
+        return self.rec.size
+
+    def __getitem__(self, index):
+        cdef uint64_t i
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.rec.size))]
+        if not 0 <= index < self.rec.size:
+            raise IndexError(index)
+        i = index
+        return value_of_slot(self.code, self.rec.elems[i])
+
+    def __setitem__(self, index, value):
+        cdef uint64_t i
+        if isinstance(index, slice):
+            places = range(*index.indices(self.rec.size))
+            values = list(value)
+            if len(places) != len(values):
+                raise ValueError("a table's slice keeps its length")
+            for i, item in zip(places, values):
+                self.rec.elems[i] = self._slot(item)
+            return
+        if not 0 <= index < self.rec.size:
+            raise IndexError(index)
+        i = index
+        self.rec.elems[i] = self._slot(value)
+
+    def extend(self, list values):
+        """Append references."""
+        cdef uint64_t count = len(values)
+        cdef uint64_t size = self.rec.size + count
+        cdef uint64_t* found
+        cdef uint64_t i
+        if size > self.room or self.rec.elems == NULL:
+            found = <uint64_t*>realloc(self.rec.elems, (size + 1) * sizeof(uint64_t))
+            if found == NULL:
+                raise MemoryError("no room for the table")
+            self.rec.elems = found
+            self.room = size
+        last = None
+        for i in range(count):
+            value = values[i]
+            if i and value is last:
+                found = self.rec.elems + self.rec.size + i
+                found[0] = found[-1]
+            else:
+                self.rec.elems[self.rec.size + i] = self._slot(value)
+            last = value
+        self.rec.size = size

@@ -1,0 +1,204 @@
+# Modules and instances.
+
+cdef class NativeModule:
+    """What lowering needs of a module, in C."""
+    cdef Module_ m
+    cdef object binary
+    cdef list sigs
+    cdef object module
+
+    def __cinit__(self, module):
+        cdef Py_ssize_t i
+        cdef const uint8_t[::1] view
+        types = module.types
+        count = len(types)
+        self.binary = module.binary
+        view = self.binary
+        self.m.binary = &view[0]
+        self.m.size = len(self.binary)
+        self.m.ntypes = count
+        self.m.type_params = <uint32_t*>calloc(count + 1, 4)
+        self.m.type_results = <uint32_t*>calloc(count + 1, 4)
+        self.m.types = <void**>calloc(count + 1, sizeof(void*))
+        self.m.func_types = <uint32_t*>calloc(len(module.func_types) + 1, 4)
+        globals_ = [item.desc for item in module.imports if hasattr(item.desc, "mutable")]
+        globals_ += [item.type for item in module.globals]
+        self.m.global_class = <uint8_t*>calloc(len(globals_) + 1, 1)
+        self.sigs = []
+        for i in range(count):
+            sig = Signature(types[i])
+            self.sigs.append(sig)
+            self.m.types[i] = <void*>types[i]
+            self.m.type_params[i] = <uint32_t>len((<Signature>sig).params)
+            self.m.type_results[i] = <uint32_t>len((<Signature>sig).results)
+        i = 0
+        for index in module.func_types:
+            self.m.func_types[i] = index
+            i += 1
+        self.m.nfuncs = i
+        for i in range(len(globals_)):
+            code = code_of(globals_[i].valtype)
+            self.m.global_class[i] = 2 if code == c'd' else 3 if code == c'f' else 1
+        self.module = module
+
+    def __dealloc__(self):
+        free(self.m.type_params)
+        free(self.m.type_results)
+        free(self.m.types)
+        free(self.m.func_types)
+        free(self.m.global_class)
+
+
+cdef class Instance:
+    """The native side of a module instance."""
+    cdef Inst inst
+    cdef Func* own
+    cdef uint64_t* stubs
+    cdef Py_ssize_t count
+    cdef readonly NativeModule native
+    cdef readonly State state
+    cdef object owner
+    cdef list funcs
+    cdef list handles
+    cdef list mems
+    cdef list elems
+    cdef object binary
+    cdef list heights
+
+    def __init__(self, State state, NativeModule native, owner):
+        """Functions first: constant expressions may name them."""
+        cdef Func* f
+        cdef Py_ssize_t i
+        cdef Py_ssize_t first
+        cdef Signature sig
+        module = owner.module
+        self.native = native
+        self.state = state
+        self.owner = owner
+        self.funcs = owner.funcs
+        self.handles = []
+        self.inst.state = <void*>state
+        self.inst.owner = <void*>self
+        # As in the spec, a store keeps its instances: tables, stacks of stopped runs and
+        # backtraces name their functions.
+        state.keep[<uint64_t><void*>self] = self
+        total = len(owner.funcs)
+        first = module.imported_func_count
+        self.count = total - first
+        self.inst.funcs = <Func**>calloc(total + 1, sizeof(Func*))
+        self.own = <Func*>calloc(self.count + 1, sizeof(Func))
+        self.stubs = <uint64_t*>calloc(self.count + 1, 16)
+        if self.inst.funcs == NULL or self.own == NULL or self.stubs == NULL:
+            raise MemoryError("no room for the instance")
+        for i in range(first):
+            self.inst.funcs[i] = func_of(state, owner.funcs[i])
+        facts = module.facts
+        i = 0
+        for func in module.funcs:
+            f = &self.own[i]
+            sig = <Signature>native.sigs[func.type]
+            locals_, height = facts[i]
+            f.params = <uint32_t>len(sig.params)
+            f.locals = locals_
+            f.results = <uint32_t>len(sig.results)
+            f.link = max(f.locals, f.results)
+            f.slots = locals_ + height
+            f.pack = (<uint64_t>1 << 32) + f.slots
+            f.inst = &self.inst
+            f.type = native.m.types[func.type]
+            f.obj = <void*>owner.funcs[first + i]
+            f.index = first + i
+            f.kind = FUNC_WASM
+            f.type_index = func.type
+            f.start = func.code.start
+            f.end = func.code.end
+            f.sig = <void*>sig
+            f.stub = <int32_t*>(self.stubs + 2 * i)
+            (<handler_t*>f.stub)[0] = HANDLERS[H_LOWER]
+            (<Func**>f.stub)[1] = f
+            f.code = f.stub
+            self.inst.funcs[first + i] = f
+            i += 1
+
+    def complete(self, mems, tables, globals_, elems, datas):
+        """Memory handles, tables' elements, cells, segments (lists of references, bytes)."""
+        cdef Py_ssize_t i
+        cdef MemoryHandle mem
+        cdef Elements table
+        cdef Cell cell
+        cdef Elements segment
+        cdef const uint8_t[::1] view
+        if mems:
+            self.inst.mems = <MemRec**>calloc(len(mems), sizeof(MemRec*))
+            for i in range(len(mems)):
+                mem = mems[i]
+                self.inst.mems[i] = &mem.rec
+        self.inst.tables = <TableRec**>calloc(len(tables) + 1, sizeof(TableRec*))
+        for i in range(len(tables)):
+            table = tables[i]
+            self.inst.tables[i] = &table.rec
+        self.inst.globals = <uint64_t**>calloc(len(globals_) + 1, sizeof(uint64_t*))
+        for i in range(len(globals_)):
+            cell = globals_[i]
+            self.inst.globals[i] = &cell.slot
+        self.inst.elems = <ElemRec*>calloc(len(elems) + 1, sizeof(ElemRec))
+        for i in range(len(elems)):
+            segment = elems[i]
+            self.inst.elems[i].elems = segment.rec.elems
+            self.inst.elems[i].size = segment.rec.size
+        self.inst.datas = <DataRec*>calloc(len(datas) + 1, sizeof(DataRec))
+        for i in range(len(datas)):
+            begin, end = datas[i]
+            self.inst.datas[i].data = self.native.m.binary + <size_t>begin
+            self.inst.datas[i].size = end - begin
+        self.handles += [mems, tables, globals_, elems]
+
+    def drop_elem(self, index):
+        """Empty an element segment."""
+        self.inst.elems[<Py_ssize_t>index].size = 0
+
+    def drop_data(self, index):
+        """Empty a data segment."""
+        self.inst.datas[<Py_ssize_t>index].size = 0
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.own != NULL:
+            for i in range(self.count):
+                free_lowered(<Lowered*>self.own[i].lowered)
+        free(self.own)
+        free(self.stubs)
+        free(self.inst.funcs)
+        free(self.inst.mems)
+        free(self.inst.tables)
+        free(self.inst.globals)
+        free(self.inst.elems)
+        free(self.inst.datas)
+
+    def caller(self, Py_ssize_t index):
+        """A `Caller` for a function, or None when its types are not all numbers."""
+        cdef Caller found
+        cdef Func* f = self.inst.funcs[index]
+        cdef Signature sig = <Signature>f.sig
+        if f.kind != FUNC_WASM or sig.reference:
+            return None
+        found = Caller.__new__(Caller)
+        found.func = f
+        found.native = (<Instance>f.inst.owner)
+        found.sig = sig
+        return found
+
+    def cells(self, Py_ssize_t index):
+        """Address and length in words of a function's code; lowers it."""
+        cdef Func* f = self.inst.funcs[index]
+        self.state.lower(f)
+        return <uint64_t>f.code, (<Lowered*>f.lowered).length
+
+    def lower_all(self):
+        """Lower every function now; returns the number of 32-bit words of code."""
+        cdef Py_ssize_t i
+        total = 0
+        for i in range(self.count):
+            self.state.lower(&self.own[i])
+            total += (<Lowered*>self.own[i].lowered).length
+        return total

@@ -1,0 +1,567 @@
+# The driver: a store's stack, and what runs the handlers on it.
+
+cdef class Machine:
+    """A stopped run: its stack and registers, as data."""
+    cdef State state
+    cdef bytes stack
+    cdef Ctx ctx
+    cdef Func* func
+    cdef object root
+    cdef bint spent
+
+    def run(self):
+        """Go on to the end.
+
+        Raises:
+            RuntimeError: it has gone on already.
+            Exception: as `State.invoke`.
+        """
+        if self.spent:
+            raise RuntimeError("this machine has stopped for good")
+        self.spent = True
+        return self.state.resume(self)
+
+
+cdef class State:
+    """The accelerator's data about a store."""
+    cdef Ctx ctx
+    cdef public object store
+    cdef object mapping
+    cdef uint64_t* stack
+    cdef uint64_t* end
+    cdef uint64_t* top
+    cdef uint64_t done[1]
+    cdef uint64_t cross[1]
+    cdef public dict keep
+    cdef list starts
+    cdef list owners
+    cdef int64_t mark
+    cdef int64_t size
+    cdef bint running
+    cdef unsigned long thread
+    cdef public int64_t fuel_used
+    cdef int64_t limit
+    cdef int64_t leftover
+    cdef public uint64_t frames
+    cdef public uint64_t slots
+    cdef public int64_t nesting
+    cdef public int64_t host_calls
+    cdef uint64_t max_frames
+    cdef uint64_t max_slots
+    cdef bint in_host
+    cdef dict names
+    cdef Signature root
+
+    def __init__(self, store):
+        cdef uint8_t[::1] view
+        limits = store.limits
+        self.store = store
+        self.fuel_used = store.fuel_used
+        self.host_calls = store.host_calls
+        self.fuel_limit = store.fuel_limit
+        self.keep = {}
+        self.starts = []
+        self.owners = []
+        self.names = {}
+        self.max_frames = min(limits.frames, 0x3FFFFFFF)
+        self.max_slots = min(limits.slots, 0x3FFFFFFF)
+        size = 2 * self.max_slots + 6 * self.max_frames + 0x10000
+        flags = {}
+        if sys.platform != "win32":
+            flags["flags"] = (
+                mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+                | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+            )
+        try:
+            self.mapping = mmap.mmap(-1, size * 8, **flags)
+        except (OSError, OverflowError, ValueError) as error:
+            raise LimitExceeded("slots", limits.slots) from error
+        view = self.mapping
+        self.stack = <uint64_t*>&view[0]
+        self.end = self.stack + <size_t>size
+        self.top = self.stack
+        (<handler_t*>self.done)[0] = HANDLERS[H_DONE]
+        (<handler_t*>self.cross)[0] = HANDLERS[H_RETURN_CROSS]
+        self.ctx.cross = <int32_t*>self.cross
+
+    @property
+    def fuel_limit(self):
+        """Units that may be used in all, or None."""
+        return None if self.limit < 0 else self.limit
+
+    @fuel_limit.setter
+    def fuel_limit(self, limit):
+        self.limit = -1 if limit is None else min(max(limit, 0), 0x7FFFFFFFFFFFFFFF)
+        self.leftover = 0
+
+    cdef int lower(self, Func* func) except -1:
+        cdef int status
+        cdef NativeModule native
+        if func.lowered != NULL:
+            return 0
+        native = (<Instance>func.inst.owner).native
+        status = lower_function(&native.m, func, func.slots - func.locals)
+        if status == -1:
+            raise MemoryError("no room for the function's code")
+        if status:
+            raise RuntimeError(f"function {func.index} cannot be lowered")
+        start = <uint64_t>func.code
+        at = bisect_right(self.starts, start)
+        self.starts.insert(at, start)
+        self.owners.insert(at, <uint64_t>func)
+        return 0
+
+    # Places
+
+    cdef Func* find(self, uint64_t pc) except NULL:
+        cdef Py_ssize_t at = bisect_right(self.starts, pc) - 1
+        if at < 0:
+            raise RuntimeError("code of no function")
+        return <Func*><uint64_t>self.owners[at]
+
+    cdef object info(self, Func* func, object offset):
+        key = <uint64_t>func
+        found = self.names.get(key)
+        if found is None:
+            module = (<Instance>func.inst.owner).native.module
+            name = module.names.functions.get(func.index)
+            if name is None:
+                for export in module.exports:
+                    if export.kind == "func" and export.index == func.index:
+                        name = export.name
+                        break
+            found = self.names[key] = (module.names.module, func.index, name)
+        return FrameInfo(*found, offset)
+
+    cdef object offset_of(self, Func* func, int64_t pos, bint behind):
+        """Byte offset of the instruction at a cell, or of the call that returns to it."""
+        cdef Lowered* low = <Lowered*>func.lowered
+        cdef int64_t a = 0
+        cdef int64_t b = <int64_t>low.ntraps
+        cdef int64_t k
+        while a < b:
+            k = (a + b) // 2
+            if low.traps[k].pos < pos or (not behind and low.traps[k].pos == pos):
+                a = k + 1
+            else:
+                b = k
+        if a == 0:
+            return None
+        return low.traps[a - 1].offset
+
+    cdef tuple backtrace(self):
+        """The frames of the current invocation, innermost first."""
+        cdef int32_t* pc = self.ctx.pc
+        cdef uint64_t* fp = self.ctx.fp
+        cdef uint64_t* link
+        cdef uint64_t* callee
+        cdef Func* func
+        cdef Lowered* low
+        cdef size_t i
+        cdef int64_t pos
+        frames = []
+        if self.in_host:
+            link = fp + self.ctx.func.link
+        else:
+            func = self.find(<uint64_t>pc)
+            low = <Lowered*>func.lowered
+            offset = None
+            if self.ctx.status == STATUS_FUEL:
+                if self.ctx.edge == NULL:
+                    offset = func.start
+                else:
+                    # The edge is in the function it leads to.
+                    pos = self.ctx.edge - low.code
+                    for i in range(low.nedges):
+                        if low.edges[i].pos == pos:
+                            offset = low.edges[i].offset
+            else:
+                offset = self.offset_of(func, pc - low.code, False)
+            frames.append(self.info(func, offset))
+            link = fp + func.link
+        while True:
+            callee = fp
+            pc = <int32_t*>link[0]
+            fp = fp - link[1]
+            if pc == <int32_t*>self.cross:
+                pc = <int32_t*>(callee - 3)[0]
+            if pc == <int32_t*>self.done:
+                return tuple(frames)
+            func = self.find(<uint64_t>pc - 1)
+            low = <Lowered*>func.lowered
+            frames.append(self.info(func, self.offset_of(func, pc - low.code, True)))
+            link = fp + func.link
+
+    # Fuel
+
+    cdef inline void sync(self) noexcept:
+        """Let the store know what has been used."""
+        self.fuel_used = self.mark + (self.size - self.ctx.fuel)
+
+    cdef inline void same_slice(self) noexcept:
+        """Go on with the slice after something that may have changed fuel or limit."""
+        cdef int64_t left = self.ctx.fuel
+        cdef int64_t room
+        self.mark = self.fuel_used
+        if self.limit >= 0:
+            room = self.limit - self.mark
+            if room < left:
+                left = room if room > 0 else 0
+        self.size = self.ctx.fuel = left
+
+    cdef int next_slice(self, int64_t cost) except -1:
+        """Begin a slice that has room for a segment."""
+        cdef int64_t size
+        PyErr_CheckSignals()
+        on_slice = self.store.on_slice
+        if on_slice is not None:
+            try:
+                on_slice()
+            except LimitExceeded as error:
+                error.backtrace = error.backtrace or self.backtrace()
+                raise
+        self.mark = self.fuel_used
+        size = max(<int64_t>SLICE, cost)
+        if self.limit >= 0:
+            size = min(size, self.limit - self.mark)
+            if size < cost:
+                self.size = self.ctx.fuel = 0
+                raise self.exhausted()
+        self.size = self.ctx.fuel = size
+        return 0
+
+    cdef object exhausted(self):
+        cdef Machine machine
+        cdef Func* func
+        cdef size_t used
+        error = FuelExhausted(self.fuel_limit, self.backtrace())
+        if self.nesting == 1:
+            func = self.find(<uint64_t>self.ctx.pc)
+            used = self.ctx.fp - self.stack + func.link + 3 + func.slots
+            machine = Machine.__new__(Machine)
+            machine.state = self
+            machine.stack = (<char*>self.stack)[:used * 8]
+            machine.ctx = self.ctx
+            machine.root = self.root
+            error.machine = machine
+        return error
+
+    # Running
+
+    def invoke(self, func, args):
+        """Call a Wasm function with values of its parameter types."""
+        cdef Instance native = func.module.native
+        cdef Func* f = native.inst.funcs[func.index]
+        return self.call(f, args)
+
+    cdef int enter(self) except -1:
+        cdef unsigned long me = PyThread_get_thread_ident()
+        if self.running and self.thread != me:
+            raise RuntimeError("the store is running in another thread")
+        if self.nesting >= MAX_NESTING:
+            raise StackExhausted()
+        self.thread = me
+        return 0
+
+    cdef int call_slots(self, Func* f) except -1:
+        """Call a function whose arguments stand at `top`, where its results will be."""
+        cdef uint64_t* fp = self.top
+        cdef uint64_t* link
+        cdef uint64_t frames
+        cdef uint64_t slots
+        cdef uint32_t i
+        cdef Ctx saved
+        cdef uint64_t* top = fp
+        cdef int64_t mark = self.mark
+        cdef int64_t size = self.size
+        cdef bint in_host = self.in_host
+        cdef bint running = self.running
+        cdef uint64_t outer_frames = self.frames
+        cdef uint64_t outer_slots = self.slots
+        if outer_frames + 1 > self.max_frames or outer_slots + f.slots > self.max_slots:
+            raise StackExhausted()
+        frames = self.max_frames - outer_frames - 1
+        slots = self.max_slots - outer_slots - f.slots
+        for i in range(f.params, f.locals):
+            fp[i] = 0
+        link = fp + f.link
+        link[0] = <uint64_t>self.done
+        link[1] = 0
+        link[2] = GUARDS | frames << 32 | slots
+        saved = self.ctx
+        self.nesting += 1
+        self.running = True
+        try:
+            if f.lowered == NULL:
+                self.lower(f)
+            self.ctx.pc = f.code
+            self.ctx.fp = fp
+            self.ctx.inst = f.inst
+            self.mark = self.fuel_used
+            self.in_host = False
+            if self.nesting == 1:
+                self.root = <Signature>f.sig
+                if self.leftover >= f.cost and self.store.on_slice is None:
+                    self.size = self.leftover
+                    self.ctx.fuel = self.leftover - f.cost
+                    self.ctx.status = STATUS_NEXT
+                    self.leftover = 0
+                    self.run()
+                    self.leftover = self.ctx.fuel
+                    return 0
+            self.size = self.ctx.fuel = 0
+            self.ctx.status = STATUS_FUEL
+            self.ctx.edge = NULL
+            self.ctx.owed = f.cost
+            self.leftover = 0
+            self.run()
+            if self.nesting == 1:
+                self.leftover = self.ctx.fuel
+            return 0
+        finally:
+            self.frames = outer_frames
+            self.slots = outer_slots
+            self.nesting -= 1
+            self.running = running
+            self.in_host = in_host
+            self.top = top
+            self.mark = mark
+            self.size = size
+            self.ctx = saved
+
+    cdef list call(self, Func* f, args):
+        cdef Signature sig = <Signature>f.sig
+        cdef uint64_t* fp
+        cdef uint32_t i
+        self.enter()
+        fp = self.top
+        for i in range(f.params):
+            fp[i] = slot_of_value(self, sig.params[i], args[i])
+        self.call_slots(f)
+        return [value_of_slot(sig.results[i], fp[i]) for i in range(f.results)]
+
+    def resume(self, Machine machine):
+        """Go on with a stopped run."""
+        cdef Signature sig
+        cdef Py_ssize_t i
+        cdef uint64_t* fp
+        self.enter()
+        if self.nesting:
+            raise RuntimeError("the store is running")
+        self.nesting += 1
+        self.running = True
+        self.leftover = 0
+        try:
+            memcpy(self.stack, <char*>machine.stack, len(machine.stack))
+            self.ctx = machine.ctx
+            self.ctx.fuel = 0
+            self.size = 0
+            self.mark = self.fuel_used
+            self.in_host = False
+            self.root = machine.root
+            self.run()
+            sig = machine.root
+            fp = self.stack
+            return [value_of_slot(sig.results[i], fp[i]) for i in range(len(sig.results))]
+        finally:
+            self.frames = self.slots = 0
+            self.nesting -= 1
+            self.running = False
+            self.top = self.stack
+
+    cdef int refresh(self) noexcept:
+        """The memory of the current instance, as it is now."""
+        self.ctx.memlen = 0
+        if self.ctx.inst.mems != NULL:
+            self.ctx.memlen = self.ctx.inst.mems[0].length
+        return 0
+
+    cdef int run(self) except -1:
+        """Drive the handlers until the outermost function returns."""
+        cdef Ctx* c = &self.ctx
+        cdef uint8_t* mem
+        cdef Func* func
+        cdef uint64_t* fp
+        cdef int64_t rest
+        cdef bint brief = True
+        while True:
+            if c.status == STATUS_FUEL:
+                self.sync()
+                self.next_slice(c.owed)
+                c.fuel -= c.owed
+            elif c.status == STATUS_RETRY:
+                self.sync()
+                self.next_slice(c.owed)
+            elif c.status == STATUS_LOWER:
+                func = c.func
+                self.lower(func)
+                c.pc = func.code
+                c.fuel -= func.cost
+                if c.fuel < 0:
+                    c.fuel += func.cost
+                    c.owed = func.cost
+                    c.edge = NULL
+                    c.status = STATUS_FUEL
+                    continue
+            elif c.status == STATUS_HOST:
+                self.host()
+            elif c.status == STATUS_DONE:
+                self.sync()
+                return 0
+            elif c.status == STATUS_TRAP:
+                self.sync()
+                if c.trap == TRAP_STACK:
+                    raise StackExhausted(self.backtrace())
+                message = TRAPS[c.trap]
+                if c.trap == TRAP_UNINITIALIZED:
+                    message = f"{message} {c.detail}"
+                raise Trap(message, self.backtrace())
+            elif c.status == STATUS_GROW_MEMORY:
+                fp = c.fp + c.pc[2]
+                mem_inst = (<Instance>c.inst.owner).owner.mems[c.pc[3]]
+                pages = mem_inst.pages
+                if mem_inst.grow(<uint32_t>fp[0]):
+                    self.store.note_pages(mem_inst.pages)
+                    fp[0] = <uint32_t>pages
+                else:
+                    fp[0] = 0xFFFFFFFF
+                c.pc += 4
+            elif c.status == STATUS_GROW_TABLE:
+                self.grow_table()
+            elif c.status == STATUS_NEXT:
+                pass
+            elif c.status == STATUS_FOREIGN:
+                raise RuntimeError("a function of another store cannot be called")
+            else:
+                raise RuntimeError(f"the handlers stopped with status {c.status}")
+            self.refresh()
+            mem = c.inst.mems[0].base if c.inst.mems != NULL else NULL
+            if brief and c.fuel > BURST:
+                # A short call is over before the lock would have been given back.
+                brief = False
+                rest = c.fuel - BURST
+                c.fuel = BURST
+                run_handlers(c, mem)
+                c.fuel += rest
+                if c.status == STATUS_FUEL and c.fuel >= c.owed:
+                    c.fuel -= c.owed
+                    c.status = STATUS_NEXT
+                elif c.status == STATUS_RETRY and c.fuel >= c.owed:
+                    c.status = STATUS_NEXT
+            else:
+                with nogil:
+                    run_handlers(c, mem)
+
+    cdef int grow_table(self) except -1:
+        cdef Ctx* c = &self.ctx
+        cdef uint64_t* fp = c.fp + c.pc[2]
+        cdef uint64_t count = <uint32_t>fp[1]
+        cdef int64_t cost
+        cdef Elements elems
+        table = (<Instance>c.inst.owner).owner.tables[c.pc[3]]
+        elems = table.elem
+        size = elems.rec.size
+        if not table.can_grow(count):
+            fp[0] = 0xFFFFFFFF
+            c.pc += 4
+            return 0
+        cost = <int64_t>((count + 7) >> 3)
+        if c.fuel < cost:
+            c.status = STATUS_RETRY
+            c.owed = cost
+            self.sync()
+            self.next_slice(cost)
+        c.fuel -= cost
+        table.grow(count, value_of_slot(elems.code, fp[0]))
+        fp[0] = <uint32_t>size
+        c.pc += 4
+        return 0
+
+    cdef int host(self) except -1:
+        """Call a host function; its frame holds the arguments and takes the results."""
+        cdef Ctx* c = &self.ctx
+        cdef Func* func = c.func
+        cdef Signature sig = <Signature>func.sig
+        cdef uint64_t* fp = c.fp
+        cdef uint64_t* link = fp + func.link
+        cdef uint64_t left = link[2]
+        cdef uint32_t i
+        cdef object host = <object>func.obj
+        cdef HostHandle handle = <HostHandle>func.lowered
+        cdef object fn = handle.fn
+        cdef object value
+        self.sync()
+        self.host_calls += 1
+        self.frames = self.max_frames - (left >> 32 & 0x7FFFFFFF)
+        self.slots = self.max_slots - (left & 0x7FFFFFFF)
+        self.top = link + 3
+        self.in_host = True
+        try:
+            if fn is not None:
+                # The Python function itself, with what Python sees of the values.
+                if func.params == 1:
+                    value = fn(lifted(sig.params[0], fp[0]))
+                elif func.params == 0:
+                    value = fn()
+                elif func.params == 2:
+                    value = fn(lifted(sig.params[0], fp[0]), lifted(sig.params[1], fp[1]))
+                else:
+                    value = fn(*[lifted(sig.params[i], fp[i]) for i in range(func.params)])
+                if func.results == 0 and value is None:
+                    pass
+                elif func.results != 1 or not lowered_fast(sig.results[0], value, fp):
+                    results = handle.lower(value)
+                    for i in range(func.results):
+                        fp[i] = slot_of_value(self, sig.results[i], results[i])
+            else:
+                results = host.code(
+                    (<Instance>c.inst.owner).owner,
+                    [value_of_slot(sig.params[i], fp[i]) for i in range(func.params)],
+                )
+                for i in range(func.results):
+                    fp[i] = slot_of_value(self, sig.results[i], results[i])
+        except RecursionError:
+            if self.nesting == 1:
+                raise
+            raise StackExhausted(self.backtrace()) from None
+        except (Trap, LimitExceeded) as error:
+            frame = FrameInfo(None, None, host.name, None)
+            error.backtrace = (*error.backtrace, frame, *self.backtrace())
+            if isinstance(error, FuelExhausted):
+                error.machine = None
+            raise
+        self.in_host = False
+        self.same_slice()
+        c.pc = <int32_t*>link[0]
+        c.fp = fp - link[1]
+        c.r = <uint64_t>fp
+        return 0
+
+
+cdef class Caller:
+    """Calls a function of numbers directly with Python's own ints and floats."""
+    cdef Func* func
+    cdef Instance native
+    cdef Signature sig
+
+    def __call__(self, *args):
+        """The result as Python sees it, or NotImplemented for arguments of other types."""
+        cdef State state = self.native.state
+        cdef Func* f = self.func
+        cdef Signature sig = self.sig
+        cdef uint64_t* fp
+        cdef uint32_t i
+        cdef uint32_t count = f.params
+        if len(args) != count:
+            return NotImplemented
+        state.enter()
+        fp = state.top
+        for i in range(count):
+            if not lowered_fast(sig.params[i], args[i], fp + i):
+                return NotImplemented
+        state.call_slots(f)
+        if f.results == 1:
+            return lifted(sig.results[0], fp[0])
+        if f.results == 0:
+            return None
+        return tuple([lifted(sig.results[i], fp[i]) for i in range(f.results)])

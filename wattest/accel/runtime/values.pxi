@@ -1,0 +1,121 @@
+# Values: as slots hold them, as the reference's runtime and as Python see them.
+
+cdef int code_of(object valtype) except -1:
+    """i: i32, l: i64, f: f32, d: f64, r: a function, e: any other reference."""
+    if valtype is I32:
+        return c'i'
+    if valtype is I64:
+        return c'l'
+    if valtype is F32:
+        return c'f'
+    if valtype is F64:
+        return c'd'
+    if isinstance(valtype, RefType):
+        return c'r' if top_heaptype(valtype.heap) is FUNC else c'e'
+    raise ValidationError(f"unsupported feature: simd: {valtype!r}")
+
+
+cdef class Signature:
+    """A function type, as the driver needs it."""
+    cdef bytes params
+    cdef bytes results
+    cdef bint reference
+    cdef object deftype
+
+    def __init__(self, deftype):
+        comp = deftype.comp
+        self.deftype = deftype
+        if not isinstance(comp, FuncType):
+            self.params = self.results = b""
+            return
+        self.params = bytes([code_of(t) for t in comp.params])
+        self.results = bytes([code_of(t) for t in comp.results])
+        self.reference = any(code in b"re" for code in self.params + self.results)
+
+
+cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADBEEFDEADBEEF:
+    """A value as it stands in a slot."""
+    cdef double x
+    if code == c'i':
+        return <uint32_t>(<unsigned long long>value)
+    if code == c'l':
+        return <unsigned long long>value
+    if code == c'd':
+        return d2u(<double>value)
+    if code == c'f':
+        x = <double>value
+        if x != x:
+            return value.bits if isinstance(value, _F32Value) else 0x7FC00000
+        return f2u(<float>x)
+    if value is None:
+        return 0
+    if code == c'r':
+        return <uint64_t>func_of(state, value)
+    state.keep[<uint64_t><void*>value] = value
+    return <uint64_t><void*>value
+
+
+cdef object value_of_slot(int code, uint64_t slot):
+    """The value that stands in a slot."""
+    cdef float s
+    if code == c'i':
+        return <uint32_t>slot
+    if code == c'l':
+        return slot
+    if code == c'd':
+        return u2d(slot)
+    if code == c'f':
+        s = u2f(<uint32_t>slot)
+        if s != s:
+            return _f32_from_bits(<uint32_t>slot)
+        return <double>s
+    if slot == 0:
+        return None
+    if code == c'r':
+        return <object>(<Func*>slot).obj
+    return <object><void*>slot
+
+
+cdef object lifted(int code, uint64_t slot):
+    """A value as Python sees it (`wattest.api.values`); functions are not handled here."""
+    cdef double x
+    if code == c'i':
+        return <int32_t>slot
+    if code == c'l':
+        return <int64_t>slot
+    if code == c'd':
+        x = u2d(slot)
+        if x != x and slot != 0x7FF8000000000000:
+            return _F64Value(slot)
+        return x
+    return value_of_slot(code, slot)
+
+
+cdef bint lowered_fast(int code, object value, uint64_t* slot) except -1:
+    """Put a value of the expected Python type into a slot; False for any other."""
+    cdef long long number
+    cdef int overflow = 0
+    cdef double x
+    if code == c'i' or code == c'l':
+        if not PyLong_CheckExact(value):
+            return False
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow:
+            return False
+        if code == c'l':
+            slot[0] = <uint64_t>number
+            return True
+        if number < -2147483648 or number > 4294967295:
+            return False
+        slot[0] = <uint32_t>number
+        return True
+    if not PyFloat_CheckExact(value):
+        return False
+    x = PyFloat_AS_DOUBLE(value)
+    if code == c'd':
+        slot[0] = d2u(x) if x == x else <uint64_t>0x7FF8000000000000
+        return True
+    if code == c'f':
+        slot[0] = f2u(<float>x) if x == x else <uint32_t>0x7FC00000
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""Tools that look into runs: profiles, reports, core dumps, comparison, the debugger."""
