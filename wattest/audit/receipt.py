@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from wattest.audit.canonical import canonical_json, readable_json
@@ -115,16 +115,28 @@ class Receipt:
         except (ValueError, RecursionError) as error:
             raise ReceiptError(f"not JSON: {error}") from error
         receipt = cls(statement)
-        if statement["predicate"].get("id") != receipt.id:
-            raise ReceiptError("the receipt's id is not that of its claim")
+        receipt.check_id()
         return receipt
+
+    def check_id(self) -> None:
+        """Raise ReceiptError when the stored id is not that of the claim."""
+        if self.statement["predicate"].get("id") != self.id:
+            raise ReceiptError("the receipt's id is not that of its claim")
 
     def __repr__(self) -> str:
         return f"<Receipt {self.id}>"
 
 
-def make_receipt(claim: Claim, environment: Environment) -> Receipt:
-    """Write a claim and its environment as a Statement whose subjects are the outputs."""
+def make_receipt(
+    claim: Claim, environment: Environment, mounts: Sequence[str] | None = None
+) -> Receipt:
+    """Write a claim and its environment as a Statement whose subjects are the outputs.
+
+    Args:
+        claim, environment: what it says.
+        mounts: guest paths of live directories, inputs and outputs in the order in which the
+            guest was given them, for whoever runs the job again.
+    """
     result = claim.result
     contents = [("stdout", result.stdout), ("stderr", result.stderr)]
     contents += [(entry.path, entry.content) for entry in result.outputs if entry.content]
@@ -136,6 +148,8 @@ def make_receipt(claim: Claim, environment: Environment) -> Receipt:
         "predicateType": PREDICATE_TYPE,
         "predicate": {"claim": claim.to_json(), "environment": environment.to_json()},
     }
+    if mounts is not None:
+        statement["predicate"]["mounts"] = list(mounts)
     receipt = Receipt(statement)
     statement["predicate"]["id"] = receipt.id
     return receipt

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.audit.trace import TRACE_VERSION
-from wattest.errors import EvidenceError
+from wattest.errors import EvidenceError, OutputError
 from wattest.version import __version__
 
 __all__ = [
@@ -103,6 +103,8 @@ class TraceEnd:
 class TraceWriter:
     """Writes a trace file as a run goes on; its `entry` is a sink of `wattest.audit.Trace`.
 
+    Its methods raise OutputError when the file cannot be written.
+
     Args:
         file: where to.
         compress: write it as gzip.
@@ -137,7 +139,7 @@ class TraceWriter:
         """Write the line of one host call."""
         self._root = digest.hex()
         self._calls += 1
-        self._write(b'%b%b%b%b%b\n' % (_HEAD, entry, _MIDDLE, self._root.encode(), _TAIL))
+        self._put(b"%b%b%b%b%b\n" % (_HEAD, entry, _MIDDLE, self._root.encode(), _TAIL))
 
     def end(self, status: str, fuel: int) -> None:
         """Write the last line; the file itself stays open."""
@@ -148,7 +150,13 @@ class TraceWriter:
             self._gzip.close()
 
     def _line(self, value: dict[str, Any]) -> None:
-        self._write(canonical_json(value) + b"\n")
+        self._put(canonical_json(value) + b"\n")
+
+    def _put(self, line: bytes) -> None:
+        try:
+            self._write(line)
+        except OSError as error:
+            raise OutputError(f"cannot write the trace: {error.strerror or error}") from error
 
 
 class TraceReader:
@@ -295,9 +303,7 @@ class TraceReader:
         if not isinstance(value, dict):
             raise TraceError(f"the {what} are no object", self._number)
         # A path can look like a number, but never is one.
-        return {
-            key: item if key.endswith("path") else _plain(item) for key, item in value.items()
-        }
+        return {key: item if key.endswith("path") else _plain(item) for key, item in value.items()}
 
     def _moved(self, value: Any, what: str) -> tuple[str, int] | None:
         if value is None:
@@ -342,5 +348,3 @@ def _is_gzip(file: BinaryIO) -> bool:
     head = file.read(2)
     file.seek(-len(head), 1)
     return head == b"\x1f\x8b"
-
-

@@ -174,9 +174,7 @@ class _TapedFile(_Taped, File):
 
     def pwrite(self, offset: int, data: bytes) -> int:
         question = (offset, len(data), _digest(data))
-        return cast(
-            int, self._ask("pwrite", question, lambda: self._live().pwrite(offset, data))
-        )
+        return cast(int, self._ask("pwrite", question, lambda: self._live().pwrite(offset, data)))
 
     def resize(self, size: int) -> None:
         self._ask("resize", (size,), lambda: self._live().resize(size))
