@@ -9,7 +9,7 @@ import pytest
 from execution_world import Guest
 
 from wattest.engine import Limits
-from wattest.interp.execute import FUNCTIONS, trap_kind
+from wattest.interp.execute.functions import FUNCTIONS, trap_kind
 from wattest.interp.numerics import FUNCTIONS as NUMERIC
 from wattest.interp.opcodes import BY_NAME, OPCODES
 from wattest.interp.runtime import GlobalInst, MemInst, Store, SwappedView, TableInst

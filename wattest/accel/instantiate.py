@@ -11,22 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from wattest.accel.core import Cell, Elements, Instance, MemoryHandle
-from wattest.errors import Trap, TrapKind
-from wattest.interp.instantiate import _exported, _global_type, _link, _table_type, _tag_type
+from wattest.interp.allocate import allocate, initialise, link
 from wattest.interp.module import Expr, Module
-from wattest.interp.runtime import (
-    Budget,
-    DataInst,
-    ElemInst,
-    Extern,
-    GlobalInst,
-    MemInst,
-    ModuleInst,
-    TableInst,
-    TagInst,
-    WasmFunc,
-)
-from wattest.interp.types import RefType, close_valtype
+from wattest.interp.runtime import Extern, GlobalInst, MemInst, ModuleInst, TableInst, WasmFunc
+from wattest.interp.types import RefType, ValType, close_valtype
 
 __all__ = ["NativeGlobal", "NativeTable", "instantiate"]
 
@@ -108,18 +96,22 @@ def instantiate(state: Any, module: Module, externs: Sequence[Extern]) -> Module
         Trap: a segment lies out of bounds, or the start function trapped.
         Exception: whatever else calling the start function raises.
     """
-    assert module.types is not None
     store = state.store
-    inst = ModuleInst(module, store, module.types)
-    _link(inst, externs)
-    for number, func in enumerate(module.funcs, module.imported_func_count):
-        inst.funcs.append(WasmFunc(inst.types[func.type], inst, number, func.code))
-    native = Instance(state, module.native, inst)
-    inst.native = native
-    _allocate(inst, state)
-    for export in module.exports:
-        inst.exports[export.name] = _exported(inst, export)
-    _initialise(inst)
+    inst = link(store, module, externs)
+    # Constant expressions may name functions.
+    inst.native = Instance(state, module.native, inst)
+    allocate(inst, evaluate)
+    _complete(inst, state)
+    try:
+        initialise(inst, evaluate)
+    finally:
+        # Whatever was dropped before a trap is dropped for functions in imported tables too.
+        for index, elem in enumerate(inst.elems):
+            if not elem.elem:
+                inst.native.drop_elem(index)
+        for index, data in enumerate(inst.datas):
+            if not data.data:
+                inst.native.drop_data(index)
     if module.start is not None:
         start = inst.funcs[module.start]
         if isinstance(start, WasmFunc):
@@ -130,63 +122,20 @@ def instantiate(state: Any, module: Module, externs: Sequence[Extern]) -> Module
     return inst
 
 
-def _allocate(inst: ModuleInst, state: Any) -> None:
-    """Make what the module defines (spec 4.7.1, *allocmodule*)."""
-    module, store = inst.module, inst.store
-    # The limits are for all memories, and all tables, of the instance together.
-    pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
-    for memtype in module.mems:
-        mem = MemInst(memtype, store.limits, pages)
-        store.note_pages(mem.pages)
-        inst.mems.append(mem)
-    inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]
-    for definition in module.globals:
-        globaltype = _global_type(inst, definition.type)
-        inst.globals.append(GlobalInst(globaltype, evaluate(inst, definition.init)))
-    for entry in module.tables:
-        tabletype = _table_type(inst, entry.type)
-        init = None if entry.init is None else evaluate(inst, entry.init)
-        inst.tables.append(TableInst.allocate(tabletype, init, store.limits, elements))
+def _complete(inst: ModuleInst, state: Any) -> None:
+    """Give what the instance has its native side."""
     segments = []
-    for elem in module.elems:
-        values = [evaluate(inst, expr) for expr in elem.init]
-        inst.elems.append(ElemInst(values))
+    for elem, source in zip(inst.module.elems, inst.elems):
         elemtype = close_valtype(elem.type, inst.types)
         assert isinstance(elemtype, RefType)
-        segments.append(Elements(state, elemtype, values))
-    view = memoryview(module.binary)
-    inst.datas += [DataInst(view[data.begin : data.end]) for data in module.datas]
+        segments.append(Elements(state, elemtype, source.elem))
     inst.native.complete(
         [_adopt_memory(item) for item in inst.mems],
         [_adopt_table(state, item) for item in inst.tables],
         [_adopt_global(state, item) for item in inst.globals],
         segments,
-        [(data.begin, data.end) for data in module.datas],
+        [(data.begin, data.end) for data in inst.module.datas],
     )
-
-
-def _initialise(inst: ModuleInst) -> None:
-    """Write active segments (spec 4.7.2, *runelem*, *rundata*); instantiation costs no fuel."""
-    for index, (elem, source) in enumerate(zip(inst.module.elems, inst.elems)):
-        if elem.mode == "active":
-            assert elem.start is not None
-            assert elem.table is not None
-            target = inst.tables[elem.table].elem
-            start = evaluate(inst, elem.start)
-            if start + len(source.elem) > len(target):
-                raise Trap(TrapKind.OUT_OF_BOUNDS_TABLE)
-            target[start : start + len(source.elem)] = source.elem
-        if elem.mode != "passive":
-            inst.native.drop_elem(index)
-    for index, (data, bytes_) in enumerate(zip(inst.module.datas, inst.datas)):
-        if data.memory is not None:
-            assert data.start is not None
-            mem = inst.mems[data.memory]
-            start = evaluate(inst, data.start)
-            if start + len(bytes_.data) > mem.length:
-                raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY)
-            mem.data[start : start + len(bytes_.data)] = bytes_.data
-            inst.native.drop_data(index)
 
 
 _ARITHMETIC = {
@@ -196,7 +145,7 @@ _ARITHMETIC = {
 }
 
 
-def evaluate(inst: ModuleInst, expr: Expr) -> Any:
+def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
     """The value of a validated constant expression (spec 4.7.2); it costs no fuel."""
     stack: list[Any] = []
     for op, imm, _ in expr:

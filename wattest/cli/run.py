@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
+    describe,
     limit_message,
     put,
     say,
@@ -24,18 +26,30 @@ from wattest.cli.messages import (
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
-from wattest.errors import InputError, JobError, LimitExceeded, OutputError, Trap, one_line
+from wattest.errors import (
+    InputError,
+    JobError,
+    LimitExceeded,
+    OutputError,
+    Trap,
+    WattestError,
+    one_line,
+)
 from wattest.jobs import Interrupted, Job, RunResult, run_job
 from wattest.jobs.job import (
     guest_text,
     parse_directory,
     parse_env,
     parse_input,
+    parse_labels,
     parse_linked_module,
     parse_output,
 )
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
+
+if TYPE_CHECKING:
+    from wattest.jobs.log import Recorder
 
 __all__ = ["run"]
 
@@ -175,6 +189,15 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 @click.option(
     "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
 )
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="K=V",
+    help="Mark the run in the log (wattest job list --label K=V finds it).",
+)
+@click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -199,6 +222,8 @@ def run(
     record: str | None,
     interactive: bool,
     receipt: str | None,
+    labels: tuple[str, ...],
+    no_log: bool,
     quiet: bool,
     program: Path,
     args: tuple[str, ...],
@@ -231,24 +256,48 @@ def run(
         raise JobError("--interactive and --stdin exclude each other")
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
-    with ExitStack() as stack:
-        kept = Kept(stack, job, trace, record, live=interactive)
+    recorder = None
+    marks = parse_labels(labels)
+    if not no_log:
+        from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
+
+        recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
+    with _signals(), _failures(recorder), ExitStack() as stack:
+        keeping = Kept(stack, job, trace, record, live=interactive)
         try:
-            with _signals():
-                result = run_job(
-                    kept.job,
-                    target=result_dir,
-                    near=Path.cwd() if result_dir is None else None,
-                    stdout=open_tee("stdout", line),
-                    stderr=open_tee("stderr", line),
-                    progress=line,
-                    companions=kept.companions,
-                )
+            result = run_job(
+                keeping.job,
+                target=result_dir,
+                near=Path.cwd() if result_dir is None else None,
+                stdout=open_tee("stdout", line),
+                stderr=open_tee("stderr", line),
+                progress=line,
+                started=None if recorder is None else recorder.running,
+                companions=keeping.companions,
+            )
         finally:
             if line is not None:
                 line.clear()
-        kept.finish(result)
-    return _report(result, receipt, home, quiet, kept=result_dir is not None)
+        keeping.finish(result)
+    try:
+        return _report(result, receipt, home, quiet, kept=result_dir is not None)
+    finally:
+        if recorder is not None:
+            kept = not result.folder.is_temporary or recorder.keep(result.folder)
+            recorder.ended(result, kept=kept)
+
+
+@contextmanager
+def _failures(recorder: Recorder | None) -> Iterator[None]:
+    """Write what kept a run from beginning, or its results from being there, into the log."""
+    try:
+        yield
+    except BaseException as error:
+        if recorder is not None:
+            known = isinstance(error, WattestError)
+            text = describe(error)[0] if isinstance(error, WattestError) else ""
+            recorder.failed(text if known else f"{type(error).__name__}: {error}")
+        raise
 
 
 def _report(

@@ -10,7 +10,15 @@ import click
 from wattest.audit import LARGEST_INTEGER
 from wattest.engine import PAGE_SIZE
 
-__all__ = ["LIMITS", "UNLIMITED", "parse_duration", "parse_fuel", "parse_limit", "parse_memory"]
+__all__ = [
+    "LIMITS",
+    "UNLIMITED",
+    "parse_duration",
+    "parse_fuel",
+    "parse_limit",
+    "parse_memory",
+    "parse_size",
+]
 
 LIMITS = {
     "table-elements": "table_elements",
@@ -84,6 +92,18 @@ def parse_memory(text: str) -> int:
             f"{text!r} is not between 64KiB, which is a page, and 4GiB, all that 32 bits address"
         )
     return size // PAGE_SIZE
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from ``512MiB``, ``10GB``, ``65536``.
+
+    Raises:
+        click.BadParameter: no such form, or more than 2**53 - 1.
+    """
+    size = _parse(text, _BYTES)
+    if size is None or size > LARGEST_INTEGER:
+        raise click.BadParameter(f"{text!r} is not a size such as 512MiB or 1GiB")
+    return size
 
 
 def parse_fuel(text: str) -> int | None:

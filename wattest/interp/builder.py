@@ -12,7 +12,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattest.interp.execute import FUNCTIONS, aggregate, control
+from wattest.interp.execute import aggregate, control
+from wattest.interp.execute.functions import FUNCTIONS
 from wattest.interp.module import Instr
 from wattest.interp.opcodes import Opcode
 from wattest.interp.runtime import FuncInst, ModuleInst

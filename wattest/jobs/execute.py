@@ -125,6 +125,7 @@ def run_job(
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
     companions: Companions | None = None,
+    started: Callable[[Path], None] | None = None,
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -137,6 +138,7 @@ def run_job(
         progress: is told how far the run is; what it raises ends the run.
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
+        started: is told, before the guest begins, where its results are being collected.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -152,7 +154,7 @@ def run_job(
         ReplayDiverged: a recording was played, and the run is not the recorded one.
         EvidenceError: the recording is malformed.
     """
-    return Run(job, target, near, stdout, stderr, progress, cache, companions).run()
+    return Run(job, target, near, stdout, stderr, progress, cache, started, companions).run()
 
 
 class RunCache:
@@ -235,11 +237,14 @@ class Run:
         stderr: Tee | None,
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
+        on_start: Callable[[Path], None] | None,
         companions: Companions | None = None,
     ) -> None:
         self.companions = companions if companions is not None else Companions()
         self.job = job
         self.cache = cache
+        self.on_start = on_start
+        self.streams: list[Capture] = []
         self.target, self.near = target, near
         self.tees = (stdout, stderr)
         self.progress = progress
@@ -280,13 +285,15 @@ class Run:
         try:
             for output in self.job.outputs:
                 (folder.path / output.name).mkdir()
-            streams = [
+            streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
             ]
         except OSError as error:
             raise OutputError(f"{error.filename}: {error.strerror}") from error
         try:
+            if self.on_start is not None:
+                self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
                 ending = self.call(wasi, program, modules, start)
         finally:
@@ -333,6 +340,8 @@ class Run:
         allowed = self.job.limits.wall_time
         if allowed is not None and seconds > allowed and self.companions.timed:
             raise LimitExceeded("wall time", allowed)
+        for stream in self.streams:
+            stream.show()
         if self.progress is not None:
             store = self.store
             self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))

@@ -1,0 +1,15 @@
+"""What every test needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def wattest_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for all that wattest keeps: never the user's."""
+    home = tmp_path_factory.mktemp("home", numbered=True) / "wattest"
+    monkeypatch.setenv("WATTEST_HOME", str(home))
+    return home
