@@ -16,6 +16,7 @@ from wattest.accel.structs cimport *
 
 import mmap
 import sys
+from array import array
 from bisect import bisect_right
 
 from wattest.accel import _handlers
@@ -23,9 +24,9 @@ from wattest.errors import (
     FrameInfo, FuelExhausted, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
 )
 from wattest.interp.runtime import HostFunc, WasmFunc
-from wattest.interp.types import F32, F64, I32, I64, FuncType, RefType
+from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
 from wattest.interp.matching import top_heaptype
-from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF
+from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits

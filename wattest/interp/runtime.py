@@ -71,6 +71,8 @@ class Store:
             before its segment is paid for and ``break_at`` being None meanwhile. Returns the
             next ``break_at`` (for a later border, even if it is not beyond ``fuel_used``);
             what it raises stops the run, which can go on (``error.machine``).
+        on_charge: the reference calls it with its machine and the units that a bulk instruction
+            has just paid beyond its segment.
         frames, slots: guest frames and operand slots in use by all nested calls together.
         nesting: invocations in progress: a host function that calls the guest again adds one.
         host_calls: calls of host functions so far.
@@ -87,6 +89,7 @@ class Store:
     on_slice: Callable[[], None] | None = None
     break_at: int | None = None
     on_break: Callable[[Any], int | None] | None = None
+    on_charge: Callable[[Any, int], None] | None = None
     frames: int = 0
     slots: int = 0
     nesting: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,6 +52,7 @@ from wattest.jobs.modules import (
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
+from wattest.jobs.watch import Watcher, Watchers
 from wattest.version import __version__
 from wattest.wasi import HostCall, Mount, Recorder, Wasi, WasiConfig
 from wattest.wasi.vfs.memory import MemoryTree
@@ -126,6 +127,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -139,6 +141,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        watchers: look at the run from inside.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -154,7 +157,8 @@ def run_job(
         ReplayDiverged: a recording was played, and the run is not the recorded one.
         EvidenceError: the recording is malformed.
     """
-    return Run(job, target, near, stdout, stderr, progress, cache, started, companions).run()
+    run = Run(job, target, near, stdout, stderr, progress, cache, started, watchers, companions)
+    return run.run()
 
 
 class RunCache:
@@ -238,8 +242,10 @@ class Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
-        companions: Companions | None = None,
+        watchers: Sequence[Watcher],
+        companions: Companions | None,
     ) -> None:
+        self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
         self.cache = cache
@@ -263,6 +269,7 @@ class Run:
         if self.companions.trace is not None:
             size = len(program.binary)
             self.companions.trace.begin(job.program_name, program.sha256, size)
+        self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]
@@ -383,22 +390,7 @@ class Run:
     def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
         """Link and run; everything that can end a guest ends here."""
         try:
-            self.check()
-            # Binding all of WASI would cost a short job more than its own run does.
-            wanted = {
-                (item.module, item.name) for each in (program, *modules) for item in each.imports
-            }
-            imports: dict[str, Any] = dict(wasi.imports(wanted))
-            for linked, module in zip(self.job.modules, modules):
-                instance = self.instantiate(module, linked.source, imports)
-                initialize(instance)
-                imports[linked.name] = instance
-            instance = self.instantiate(program, self.job.program, imports)
-            if start.shown is not None:
-                initialize(instance)
-            function = instance.exports[start.function]
-            assert isinstance(function, Func)
-            result = function(*start.arguments)
+            result = self.link_and_call(wasi, program, modules, start)
         except Exit as error:
             return _Ending("exit", error.code)
         except Trap as error:
@@ -413,11 +405,40 @@ class Run:
         values = None if start.shown is None else format_values(start.type, result)
         return _Ending("exit", 0, values=values)
 
+    def link_and_call(
+        self, wasi: Wasi, program: Module, modules: list[Module], start: Start
+    ) -> Any:
+        """Link and run; what the call returns or raises, the watchers know of."""
+        try:
+            self.check()
+            # Binding all of WASI would cost a short job more than its own run does.
+            wanted = {
+                (item.module, item.name) for each in (program, *modules) for item in each.imports
+            }
+            imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            for linked, module in zip(self.job.modules, modules):
+                instance = self.instantiate(module, linked.source, imports)
+                initialize(instance)
+                imports[linked.name] = instance
+            instance = self.instantiate(program, self.job.program, imports)
+            if start.shown is not None:
+                initialize(instance)
+            function = instance.exports[start.function]
+            assert isinstance(function, Func)
+            result = function(*start.arguments)
+        except BaseException as error:
+            self.watchers.end(error)
+            raise
+        self.watchers.end(None)
+        return result
+
     def instantiate(self, module: Module, source: Path, imports: dict[str, Any]) -> Instance:
         """An instance, all of whose imports are there."""
         check_imports(module, source, imports)
         try:
-            return Instance(module, imports, store=self.store)
+            instance = Instance(module, imports, store=self.store)
+            self.watchers.add(instance)
+            return instance
         except ModuleError as error:  # the engine that the job names cannot run it
             error.source = str(source)
             raise
