@@ -83,7 +83,7 @@ def a_call(**changes: object) -> HostCall:
 
 def test_each_hash_covers_the_one_before() -> None:
     entries: list[bytes] = []
-    trace = Trace(entries.append)
+    trace = Trace(lambda entry, _: entries.append(entry))
     expected = hashlib.sha256(TRACE_VERSION).digest()
     assert (trace.calls, trace.root) == (0, expected.hex())
     for fuel in (1, 2, 3):
