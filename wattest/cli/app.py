@@ -36,6 +36,7 @@ COMMANDS = (
     "validate",
     "disassemble",
     "profile",
+    "report",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
