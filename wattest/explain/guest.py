@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from wattest.api import Func, Instance, Module, Store, get_engine
@@ -191,9 +190,9 @@ class Play:
     def _running(self) -> MachineView:
         """The machine on the engine that runs best from where it stands."""
         machine = self.machine
-        if self.engine is not self.reference and isinstance(machine, Machine):
-            if machine.at_border:
-                self.machine = machine = self.engine.machine(self.store, machine.state())
+        here = isinstance(machine, Machine) and machine.at_border
+        if here and self.engine is not self.reference:
+            self.machine = machine = self.engine.machine(self.store, machine.state())
         return machine
 
     def _end(self, error: BaseException, machine: Any) -> None:
