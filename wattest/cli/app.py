@@ -38,6 +38,7 @@ COMMANDS = (
     "disassemble",
     "profile",
     "report",
+    "determinism",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
