@@ -25,6 +25,7 @@ from wattest.api import (
     Tag,
     TagType,
     available_engines,
+    resume,
     types,
 )
 from wattest.audit import Receipt, ReceiptError
@@ -98,6 +99,7 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "resume",
     "run",
     "types",
 ]

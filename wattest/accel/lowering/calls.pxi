@@ -12,6 +12,7 @@ cdef void lower_call(Low* l, Func* func, uint32_t params, uint32_t results) noex
     l.code[pos + 3] = slot_of(l, l.height - <int32_t>params)
     (<Func**>(l.code + pos + 4))[0] = func
     may_trap(l, pos)
+    note_call(l, pos, l.height - <int32_t>params)
     pop_to(l, l.height - <int32_t>params)
     for i in range(results):
         push_slot(l)
@@ -44,6 +45,7 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     l.code[pos + 8] = source
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
+    note_call(l, pos, l.height - params)
     pop_to(l, l.height - params)
     for i in range(results):
         push_slot(l)

@@ -34,6 +34,23 @@ cdef inline bint immediate(Check* c, Op* op, uint8_t kind) noexcept nogil:
     return False
 
 
+cdef bint note_types(Check* c) noexcept nogil:
+    """Note what is on the stack before the instruction at ``c.p``."""
+    cdef size_t need = c.nseen + c.sp + sizeof(uint32_t)
+    cdef uint8_t* seen = c.seen
+    if need > c.seen_room:
+        seen = <uint8_t*>realloc(seen, need * 2)
+        if seen == NULL:
+            return False
+        c.seen = seen
+        c.seen_room = need * 2
+    memcpy(seen + c.nseen, &c.sp, sizeof(uint32_t))
+    memcpy(seen + c.nseen + sizeof(uint32_t), c.stack, c.sp)
+    c.nseen = need
+    c.watch += 1
+    return True
+
+
 cdef int body(Check* c) noexcept nogil:
     """The instructions of a body from ``c.p`` to ``c.end``, the frame of the body pushed."""
     cdef Op* op
@@ -43,6 +60,9 @@ cdef int body(Check* c) noexcept nogil:
     cdef Types start, end
     cdef Signature* signature
     while c.p < c.end:
+        if c.watch != NULL and <uint32_t>(c.p - c.binary) == c.watch[0]:
+            if not note_types(c):
+                return NO_MEMORY
         op = &PLAIN[c.p[0]]
         c.p += 1
         if op.kind == K_PREFIX:
