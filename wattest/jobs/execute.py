@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -49,6 +49,7 @@ from wattest.jobs.modules import (
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
+from wattest.jobs.watch import Watcher, Watchers
 from wattest.version import __version__
 from wattest.wasi import (
     Mount,
@@ -128,31 +129,38 @@ def run_job(
     stderr: Tee | None = None,
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
+    started: Callable[[Path], None] | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
-    Args:
-        job: what to run.
-        target: result folder to make; a temporary one when None.
-        near: where a temporary folder is made if it can be, and kept.
-        stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
-            run.
-        progress: is told how far the run is; what it raises ends the run.
-        cache: what earlier runs of this process found, for this one to use and to add to.
+        Args:
+            job: what to run.
+            target: result folder to make; a temporary one when None.
+            near: where a temporary folder is made if it can be, and kept.
+            stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
+                run.
+            progress: is told how far the run is; what it raises ends the run.
+            cache: what earlier runs of this process found, for this one to use and to add to.
+    <<<<<<< HEAD
+            watchers: look at the run from inside.
+    =======
+            started: is told, before the guest begins, where its results are being collected.
+    >>>>>>> main
 
-    Returns:
-        The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
-        guest ran.
+        Returns:
+            The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
+            guest ran.
 
-    Raises:
-        InputError: the program, a module or an input is missing or cannot be read.
-        OutputError: the results cannot be written.
-        DecodeError, ValidationError, LinkError: a module cannot run here.
-        NoEntryPoint, JobError: there is no such function, or it takes other arguments.
-        LimitExceeded: a module is too large.
-        EngineUnavailable: that engine was not built.
+        Raises:
+            InputError: the program, a module or an input is missing or cannot be read.
+            OutputError: the results cannot be written.
+            DecodeError, ValidationError, LinkError: a module cannot run here.
+            NoEntryPoint, JobError: there is no such function, or it takes other arguments.
+            LimitExceeded: a module is too large.
+            EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache, started, watchers).run()
 
 
 class RunCache:
@@ -233,9 +241,14 @@ class _Run:
         stderr: Tee | None,
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
+        on_start: Callable[[Path], None] | None,
+        watchers: Sequence[Watcher],
     ) -> None:
+        self.watchers = Watchers(watchers)
         self.job = job
         self.cache = cache
+        self.on_start = on_start
+        self.streams: list[Capture] = []
         self.target, self.near = target, near
         self.tees = (stdout, stderr)
         self.progress = progress
@@ -250,6 +263,7 @@ class _Run:
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
+        self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
         visible += [item.source for item in job.directories]
         folder = ResultFolder(self.target, self.near, visible)
@@ -271,13 +285,15 @@ class _Run:
         try:
             for output in self.job.outputs:
                 (folder.path / output.name).mkdir()
-            streams = [
+            streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
             ]
         except OSError as error:
             raise OutputError(f"{error.filename}: {error.strerror}") from error
         try:
+            if self.on_start is not None:
+                self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
                 ending = self.call(wasi, program, modules, start)
         finally:
@@ -322,6 +338,8 @@ class _Run:
         allowed = self.job.limits.wall_time
         if allowed is not None and seconds > allowed:
             raise LimitExceeded("wall time", allowed)
+        for stream in self.streams:
+            stream.show()
         if self.progress is not None:
             store = self.store
             self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))
@@ -353,22 +371,7 @@ class _Run:
     def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
         """Link and run; everything that can end a guest ends here."""
         try:
-            self.check()
-            # Binding all of WASI would cost a short job more than its own run does.
-            wanted = {
-                (item.module, item.name) for each in (program, *modules) for item in each.imports
-            }
-            imports: dict[str, Any] = dict(wasi.imports(wanted))
-            for linked, module in zip(self.job.modules, modules):
-                instance = self.instantiate(module, linked.source, imports)
-                initialize(instance)
-                imports[linked.name] = instance
-            instance = self.instantiate(program, self.job.program, imports)
-            if start.shown is not None:
-                initialize(instance)
-            function = instance.exports[start.function]
-            assert isinstance(function, Func)
-            result = function(*start.arguments)
+            result = self.link_and_call(wasi, program, modules, start)
         except Exit as error:
             return _Ending("exit", error.code)
         except Trap as error:
@@ -383,11 +386,40 @@ class _Run:
         values = None if start.shown is None else format_values(start.type, result)
         return _Ending("exit", 0, values=values)
 
+    def link_and_call(
+        self, wasi: Wasi, program: Module, modules: list[Module], start: Start
+    ) -> Any:
+        """Link and run; what the call returns or raises, the watchers know of."""
+        try:
+            self.check()
+            # Binding all of WASI would cost a short job more than its own run does.
+            wanted = {
+                (item.module, item.name) for each in (program, *modules) for item in each.imports
+            }
+            imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            for linked, module in zip(self.job.modules, modules):
+                instance = self.instantiate(module, linked.source, imports)
+                initialize(instance)
+                imports[linked.name] = instance
+            instance = self.instantiate(program, self.job.program, imports)
+            if start.shown is not None:
+                initialize(instance)
+            function = instance.exports[start.function]
+            assert isinstance(function, Func)
+            result = function(*start.arguments)
+        except BaseException as error:
+            self.watchers.end(error)
+            raise
+        self.watchers.end(None)
+        return result
+
     def instantiate(self, module: Module, source: Path, imports: dict[str, Any]) -> Instance:
         """An instance, all of whose imports are there."""
         check_imports(module, source, imports)
         try:
-            return Instance(module, imports, store=self.store)
+            instance = Instance(module, imports, store=self.store)
+            self.watchers.add(instance)
+            return instance
         except ModuleError as error:  # the engine that the job names cannot run it
             error.source = str(source)
             raise

@@ -133,11 +133,11 @@ class _Binding:
             place += len(kind.wasm)
         self.plan = tuple(plan)
         self.words = place
-        stored: list[tuple[int, Callable[..., bytes], int, int]] = []
+        stored: list[tuple[int, int, Callable[..., bytes], int, int]] = []
         start = 0
-        for result in function.results:
+        for place, result in enumerate(function.results, self.words):
             end = start + (len(result.layout.fields) or 1)
-            stored.append((result.layout.size, result.layout.packing.pack, start, end))
+            stored.append((place, result.layout.size, result.layout.packing.pack, start, end))
             start = end
         self.stored = tuple(stored)
 
@@ -145,17 +145,17 @@ class _Binding:
         call = Call(caller, self.snapshot)
         self.state.begin(call.fuel)
         shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
-        errno: int = Errno.SUCCESS
+        errno = 0
         values: tuple[int, ...] = ()
         try:
             values = self._run(call, raw, shown)
         except WasiError as error:
-            errno = error.errno
+            errno = int(error.errno)
         except (Exit, LimitExceeded):
             self._tell(call, shown, None, ())
             raise
         self._tell(call, shown, errno, values)
-        return int(errno)
+        return errno
 
     def _run(
         self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
@@ -164,12 +164,11 @@ class _Binding:
         if failure is not None:
             raise failure
         # Results that can't be stored fail the call before it has any effect.
-        pointers = [address & _MASK32 for address in raw[self.words :]]
-        for pointer, (size, _, _, _) in zip(pointers, self.stored):
-            call.check(pointer, size)
+        for place, size, _, _, _ in self.stored:
+            call.check(raw[place] & _MASK32, size)
         values = self.handler(call, *arguments)
-        for pointer, (_, pack, start, end) in zip(pointers, self.stored):
-            call.write(pointer, pack(*values[start:end]))
+        for place, _, pack, start, end in self.stored:
+            call.write(raw[place] & _MASK32, pack(*values[start:end]))
         return values
 
     def _decode(
@@ -227,14 +226,14 @@ class _Binding:
             return
         self.observer.on_call(
             HostCall(
-                module=self.snapshot.module,
-                function=self.function.name,
-                arguments=shown,
-                errno=None if errno is None else int(errno),
-                results=_name_results(self.function.results, values) if values else {},
-                moved_in=call.moved_in,
-                moved_out=call.moved_out,
-                fuel=call.fuel,
+                self.snapshot.module,
+                self.function.name,
+                shown,
+                errno,
+                _name_results(self.function.results, values) if values else {},
+                call.moved_in,
+                call.moved_out,
+                call.fuel,
             )
         )
 

@@ -2,8 +2,7 @@
 
 cdef void lower_body(Low* l) noexcept nogil:
     cdef uint8_t op
-    cdef int32_t params
-    cdef int32_t results
+    cdef BlockType t
     cdef int32_t pos
     cdef int32_t i
     cdef uint32_t x
@@ -12,7 +11,9 @@ cdef void lower_body(Low* l) noexcept nogil:
     cdef bint reachable = True
     cdef Entry* e
     cdef Entry saved
-    push_label(l, KIND_FUNC, 0, <int32_t>l.func.results)
+    memset(&t, 0, sizeof(t))
+    t.results = <int32_t>l.func.results
+    push_label(l, KIND_FUNC, &t)
     open_site(l, SITE_ENTRY)
     while not l.failed:
         if not reachable:
@@ -38,7 +39,7 @@ cdef void lower_body(Low* l) noexcept nogil:
             continue
         l.count += 1
         if op == 0x20:
-            push_local(l, <uint32_t>leb_u(&l.p))
+            lower_local_get(l, <uint32_t>leb_u(&l.p))
         elif op == 0x41:
             push_const(l, <uint32_t>leb_s(&l.p))
         elif op == 0x21:
@@ -68,14 +69,14 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_br(l, <uint32_t>leb_u(&l.p))
             reachable = False
         elif op == 0x02:
-            read_blocktype(l, &params, &results)
+            t = read_blocktype(l)
             flush_locals(l)
-            push_label(l, KIND_BLOCK, params, results)
+            push_label(l, KIND_BLOCK, &t)
         elif op == 0x03:
-            read_blocktype(l, &params, &results)
-            settle_top(l, params)
+            t = read_blocktype(l)
+            settle_top(l, t.params)
             flush_locals(l)
-            b = push_label(l, KIND_LOOP, params, results)
+            b = push_label(l, KIND_LOOP, &t)
             if l.nloops >= l.loops_room:
                 if not more32(<void**>&l.loops, &l.loops_room, l.nloops + 1, sizeof(int64_t)):
                     l.failed = True
@@ -90,7 +91,7 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_if(l)
         elif op == 0x10:
             x = <uint32_t>leb_u(&l.p)
-            lower_call(l, l.inst.funcs[x], l.inst.funcs[x].params, l.inst.funcs[x].results)
+            lower_call(l, l.inst.funcs[x], l.m.func_types[x])
         elif op == 0x11:
             lower_indirect(l, False)
         elif op == 0x0F:
@@ -98,7 +99,9 @@ cdef void lower_body(Low* l) noexcept nogil:
             emit_return(l)
             reachable = False
         elif op == 0x1A:
-            pop(l)
+            e = pop(l)
+            if e.wide:
+                pop(l)
         elif op == 0x1B:
             lower_select(l)
         elif op == 0x1C:
@@ -155,6 +158,8 @@ cdef void lower_body(Low* l) noexcept nogil:
             push_const(l, <uint64_t>l.inst.funcs[leb_u(&l.p)])
         elif op == 0xFC:
             lower_prefixed(l)
+        elif op == 0xFD:
+            lower_vector(l)
         else:
             l.failed = True
 
@@ -166,7 +171,9 @@ cdef void free_lowered(Lowered* x) noexcept nogil:
         free(x.edges)
         free(x)
 
-cdef int lower_into(Low* l, Module_* m, Func* func, uint32_t max_height) noexcept nogil:
+cdef int lower_into(
+    Low* l, Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
     """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault.
 
     Code, traps and edges are the caller's to free, whatever comes out."""
@@ -175,6 +182,7 @@ cdef int lower_into(Low* l, Module_* m, Func* func, uint32_t max_height) noexcep
     l.m = m
     l.inst = func.inst
     l.func = func
+    l.places = places
     l.p = m.binary + func.start
     l.start = l.p
     l.link = <int32_t>func.link
@@ -201,13 +209,15 @@ cdef int lower_into(Low* l, Module_* m, Func* func, uint32_t max_height) noexcep
     free(l.loops)
     return status
 
-cdef int lower_function(Module_* m, Func* func, uint32_t max_height) noexcept nogil:
+cdef int lower_function(
+    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
     """Lower a function and put its code in place; returns as `lower_into`."""
     cdef Low l
     cdef Lowered* out = <Lowered*>malloc(sizeof(Lowered))
     cdef int status
     memset(&l, 0, sizeof(Low))
-    status = -1 if out == NULL else lower_into(&l, m, func, max_height)
+    status = -1 if out == NULL else lower_into(&l, m, func, max_height, places)
     if status:
         free(l.code)
         free(l.traps)
@@ -226,7 +236,9 @@ cdef int lower_function(Module_* m, Func* func, uint32_t max_height) noexcept no
     func.code = out.code
     return 0
 
-cdef Notes* take_notes(Module_* m, Func* func, uint32_t max_height) noexcept nogil:
+cdef Notes* take_notes(
+    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
     """The notes on a lowered function, or NULL: no memory, or it came out otherwise than before."""
     cdef Low l
     cdef Lowered* low = <Lowered*>func.lowered
@@ -237,7 +249,7 @@ cdef Notes* take_notes(Module_* m, Func* func, uint32_t max_height) noexcept nog
     memset(&l, 0, sizeof(Low))
     l.notes = n
     good = (
-        lower_into(&l, m, func, max_height) == 0
+        lower_into(&l, m, func, max_height, places) == 0
         and l.length == low.length and l.ntraps == low.ntraps and l.nedges == low.nedges
         and memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0
         and memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0

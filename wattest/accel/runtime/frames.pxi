@@ -26,7 +26,11 @@ cdef class FuncNotes:
         low = <Lowered*>func.lowered
         self.func = func
         self.native = (<Instance>func.inst.owner).native
-        self.notes = take_notes(&self.native.m, func, func.slots - func.locals)
+        places = local_places(self.native.module, func.index, <Signature>func.sig)
+        self.notes = take_notes(
+            &self.native.m, func, func.slots - func.locals,
+            NULL if places is None else <const int32_t*><char*><bytes>places,
+        )
         if self.notes == NULL:
             raise RuntimeError(f"function {func.index} was lowered otherwise than before")
         syntax = self.native.module.funcs[self.position()]
@@ -52,8 +56,9 @@ cdef class FuncNotes:
         return self.func.index - <Py_ssize_t>self.native.module.imported_func_count
 
     cdef tuple place(self, int32_t pos):
-        """``(offset, operands, target, delta)`` of a note; an operand is how it is kept (a slot,
-        a local, a constant), which one, and the letter of its type."""
+        """``(offset, operands, target, delta)`` of a note. An operand is the letter of its type,
+        then for each of its slots how it is kept (there, in a local, as a constant) and which
+        slot or constant that is."""
         cdef Note* found
         cdef Spot* spot
         cdef uint32_t i
@@ -73,20 +78,29 @@ cdef class FuncNotes:
                 f"{len(types)} typed"
             )
         operands = []
-        for i in range(found.count):
-            spot = &self.notes.spots[found.first + i]
-            operands.append((spot.kind, spot.value, types[i]))
-        made = self.known[pos] = (offset, tuple(operands), found.target, found.delta)
-        return made
+        i = 0
+        while i < found.count:
+            made = [types[i]]
+            for _ in range(2 if types[i] == c'v' else 1):
+                spot = &self.notes.spots[found.first + i]
+                made += [spot.kind, spot.value]
+                i += 1
+            operands.append(tuple(made))
+        place = self.known[pos] = (offset, tuple(operands), found.target, found.delta)
+        return place
 
 
 cdef tuple values_at(FuncNotes notes, tuple place, uint64_t* fp):
     """The operands of a frame."""
+    cdef uint64_t words[2]
     cdef uint64_t value
-    cdef int kind
+    cdef Py_ssize_t i
     found = []
-    for kind, value, code in place[1]:
-        found.append(value_of_slot(code, value if kind == IN_CONST else fp[value]))
+    for operand in place[1]:
+        for i in range(len(operand) // 2):
+            value = operand[2 + 2 * i]
+            words[i] = value if operand[1 + 2 * i] == IN_CONST else fp[value]
+        found += take_values(bytes([operand[0]]), words)
     return tuple(found)
 
 
@@ -138,7 +152,6 @@ cdef class Machine:
         cdef Func* func
         cdef uint64_t* fp
         cdef Signature sig
-        cdef uint32_t i
         cdef int32_t pos
         cdef bint owed = self.ctx.status == STATUS_FUEL and not self.in_host
         frames = []
@@ -155,7 +168,7 @@ cdef class Machine:
             frames.append(_FrameState(
                 <object>func.obj,
                 offset,
-                tuple([value_of_slot(notes.locals[i], fp[i]) for i in range(func.locals)]),
+                tuple(take_values(notes.locals, fp)),
                 operands,
             ))
         calling = None
@@ -165,7 +178,7 @@ cdef class Machine:
             sig = <Signature>func.sig
             calling = _HostCall(
                 <object>func.obj,
-                tuple([value_of_slot(sig.params[i], fp[i]) for i in range(func.params)]),
+                tuple(take_values(sig.params, fp)),
             )
         return _MachineState(tuple(frames), owed, calling)
 
@@ -199,48 +212,48 @@ cdef class Builder:
         self.state.lower(native.inst.funcs[<size_t>func.index])
         return native.inst.funcs[<size_t>func.index]
 
-    cdef int put(self, Func* func, size_t base, uint64_t slot, int code, object value) except -1:
-        """Write a value into a frame."""
+    cdef int put(self, Func* func, bytes codes, values, uint64_t* target) except -1:
+        """Write values into slots."""
+        for code, value in zip(codes, values):
+            if code == c'v' and (not isinstance(value, bytes) or len(value) != 16):
+                raise _StateError(f"function {func.index}: {value!r} is no vector")
         try:
-            self.words[base + slot] = slot_of_value(self.state, code, value)
+            put_values(self.state, codes, values, target)
         except (TypeError, OverflowError) as error:
-            raise _StateError(f"function {func.index}: {value!r}: {error}") from None
+            raise _StateError(f"function {func.index}: {error}") from None
         return 0
 
     cdef int fill(self, Func* func, size_t base, frame, tuple place) except -1:
         """Write a frame's locals and operands."""
         cdef FuncNotes notes = self.state.notes_of(func)
-        cdef uint32_t i
-        cdef int kind
+        cdef Py_ssize_t i
+        cdef uint64_t words[2]
         cdef uint64_t value
         wanted = place[1] if place is not None else ()
         for what, count, given in (
-            ("locals", func.locals, len(frame.locals)),
+            ("locals", len(notes.locals), len(frame.locals)),
             ("operands", len(wanted), len(frame.operands)),
         ):
             if count != given:
                 raise _StateError(
                     f"function {func.index} has {count} {what} at 0x{frame.offset:x}, {given} given"
                 )
-        for i in range(func.locals):
-            self.put(func, base, i, notes.locals[i], frame.locals[i])
-        i = 0
-        for kind, value, code in wanted:
-            given = frame.operands[i]
-            i += 1
-            if kind == IN_SLOT:
-                self.put(func, base, value, code, given)
-                continue
-            # It is not kept: it must be what it stands for.
-            self.put(func, base, func.link, code, given)
-            if self.words[base + func.link] != (
-                value if kind == IN_CONST else self.words[base + value]
-            ):
-                name = "a constant" if kind == IN_CONST else f"local {value}"
-                raise _StateError(
-                    f"function {func.index} at 0x{frame.offset:x}: operand {i - 1} is {name} "
-                    f"and cannot be {given!r}"
-                )
+        self.put(func, notes.locals, frame.locals, self.words + base)
+        for operand, given in zip(wanted, frame.operands):
+            self.put(func, bytes([operand[0]]), [given], words)
+            for i in range(len(operand) // 2):
+                value = operand[2 + 2 * i]
+                if operand[1 + 2 * i] == IN_SLOT:
+                    self.words[base + value] = words[i]
+                elif words[i] != (
+                    value if operand[1 + 2 * i] == IN_CONST else self.words[base + value]
+                ):
+                    # It is not kept: it must be what it stands for.
+                    name = "a constant" if operand[1 + 2 * i] == IN_CONST else "a local"
+                    raise _StateError(
+                        f"function {func.index} at 0x{frame.offset:x}: "
+                        f"an operand is {name} and cannot be {given!r}"
+                    )
         self.frames -= 1
         self.slots -= func.slots
         if self.frames < 0 or self.slots < 0:
@@ -281,7 +294,6 @@ cdef class Builder:
         cdef uint64_t back = <uint64_t>self.state.done
         cdef uint64_t delta = 0
         cdef int32_t pos
-        cdef uint32_t i
         cdef Signature sig
         frames = state.frames
         if not frames:
@@ -290,7 +302,9 @@ cdef class Builder:
             func = self.func_of_frame(frame)
             size += func.link + func.slots + 8
         if state.calling is not None:
-            size += len(state.calling.args) + len(state.calling.func.functype.results) + 8
+            size += 2 * (
+                len(state.calling.args) + len(state.calling.func.functype.results) + 4
+            )
         self.room = bytearray(size * 8)
         self.words = <uint64_t*><char*>self.room
         self.frames = <int64_t>self.state.max_frames
@@ -344,8 +358,7 @@ cdef class Builder:
             sig = handle.sig
             if sig.results != results or len(sig.params) != len(state.calling.args):
                 raise _StateError(f"{host.name} is not what was called")
-            for i in range(func.params):
-                self.put(func, base, i, sig.params[i], state.calling.args[i])
+            self.put(func, sig.params, state.calling.args, self.words + base)
             self.link(base, func, back, delta)
             self.ctx.pc = func.code
             self.ctx.func = func
