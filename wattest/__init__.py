@@ -25,6 +25,7 @@ from wattest.api import (
     Tag,
     TagType,
     available_engines,
+    resume,
     types,
 )
 from wattest.audit import Receipt, ReceiptError
@@ -105,6 +106,7 @@ __all__ = [
     "__version__",
     "available_engines",
     "replay",
+    "resume",
     "run",
     "types",
 ]

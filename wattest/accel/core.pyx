@@ -12,7 +12,7 @@ from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 from wattest.accel.structs cimport *
 
 import mmap
@@ -22,9 +22,11 @@ from bisect import bisect_right
 
 from wattest.accel import _handlers
 from wattest.errors import (
-    FrameInfo, FuelExhausted, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
+    FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
+    ValidationError,
 )
 from wattest.interp.runtime import HostFunc, WasmFunc
+from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
 from wattest.interp.matching import top_heaptype
 from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
@@ -56,8 +58,13 @@ cdef object _HostFunc = HostFunc
 cdef object _F32Value = F32Value
 cdef object _F64Value = F64Value
 cdef object _f32_from_bits = f32_from_bits
+cdef object _FrameState = FrameState
+cdef object _HostCall = HostCall
+cdef object _MachineState = MachineState
+cdef object _StateError = StateError
 
 include "runtime/values.pxi"
 include "runtime/handles.pxi"
 include "runtime/instances.pxi"
+include "runtime/frames.pxi"
 include "runtime/state.pxi"
