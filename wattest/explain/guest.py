@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +11,12 @@ from wattest.audit import Receipt
 from wattest.engine import Limits
 from wattest.errors import JobError, WattestError
 from wattest.explain.answers import Answer, AnswerLog, Answers
+from wattest.explain.checkpoints import Checkpoint, take_checkpoint
 from wattest.interp.machine import Machine
 from wattest.interp.runtime import ModuleInst, WasmFunc
+from wattest.interp.segments import Breakpoint
 from wattest.interp.state import MachineView, entry_state
+from wattest.interp.storage import store_parts
 from wattest.jobs import Job, run_job
 from wattest.jobs.execute import prepare
 from wattest.jobs.modules import Start, initialize
@@ -96,6 +99,7 @@ class Play:
         machine: the guest as it stands: at the entry of the called function at first.
         results: what the called function returned, once it has.
         error: what ended the guest instead, once it has.
+        at_breakpoint: whether the last `run` stopped at a breakpoint in code.
 
     Raises:
         JobError: the called export is not a guest's own function.
@@ -105,6 +109,7 @@ class Play:
     def __init__(self, guest: Guest, engine: str = "auto") -> None:
         self.guest = guest
         self.store = Store(engine, guest.limits)
+        self.store.track_writes = True
         self.store.suit(guest.program, *(module for _, module in guest.modules))
         self.answers = Answers(guest.answers, guest.types)
         imports: dict[str, Any] = dict(self.answers.imports())
@@ -129,6 +134,7 @@ class Play:
         self.machine: MachineView = self.engine.machine(self.store, entry_state(inst, args))
         self.results: list[Any] | None = None
         self.error: BaseException | None = None
+        self.at_breakpoint = False
 
     def _instantiate(self, module: Module, imports: dict[str, Any]) -> Instance:
         return Instance(module, imports, store=self.store)
@@ -148,13 +154,20 @@ class Play:
         """
         return self.run(fuel)
 
-    def run(self, fuel: int | None = None, on_call: Any = None) -> bool:
-        """Go on to the end, to a border, or to where a callable stops it.
+    def run(
+        self,
+        fuel: int | None = None,
+        on_call: Callable[[Answer], bool] | None = None,
+        *,
+        reference: bool = False,
+    ) -> bool:
+        """Go on to the end, to a border, or to where a callable or a breakpoint stops it.
 
         Args:
             fuel: the border's, or None.
             on_call: called with each `Answer` before the guest gets it; returns whether to stop
                 before that call.
+            reference: whether the reference is to run it, which stops at breakpoints in code.
 
         Returns:
             Whether it has stopped; False when the guest has ended.
@@ -169,15 +182,21 @@ class Play:
             raise _Stop
 
         def call(answer: Answer) -> None:
+            assert on_call is not None
             if on_call(answer):
                 raise _Stop
 
         store.break_at, store.on_break = fuel, stop if fuel is not None else None
         self.answers.on_call = None if on_call is None else call
-        machine: Any = self._running()
+        machine: Any = self.stepper() if reference else self._running()
+        self.at_breakpoint = False
         try:
             self.results = machine.run()
             return False
+        except Breakpoint as stopped:
+            self.machine = stopped.machine
+            self.at_breakpoint = True
+            return True
         except _Stop as stopped:
             self.machine = stopped.machine  # type: ignore[attr-defined]
             return True
@@ -231,3 +250,36 @@ class Play:
         except (WattestError, RecursionError) as error:
             self._end(error, machine)
         return False
+
+    # Going back
+
+    def capture(self, before: Checkpoint | None = None) -> Checkpoint:
+        """Copy all that the guest is.
+
+        Args:
+            before: the checkpoint that was captured or restored last, whose pages are shared.
+
+        Raises:
+            StateError: the guest has ended.
+        """
+        parts = store_parts(self.instances)
+        written = {id(mem): mem.take_dirty() for mem in parts.memories}
+        return take_checkpoint(
+            self.store,
+            self.instances,
+            self.machine.state(),
+            calls=self.answers.position,
+            before=before,
+            dirty=written,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Make the guest what it was."""
+        checkpoint.put_back(self.store, self.instances)
+        for mem in store_parts(self.instances).memories:
+            mem.take_dirty()
+        self.answers.position = checkpoint.calls
+        self.results = self.error = None
+        assert checkpoint.machine is not None
+        engine = self.engine if checkpoint.machine.owed else self.reference
+        self.machine = engine.machine(self.store, checkpoint.machine)
