@@ -39,6 +39,7 @@ COMMANDS = (
     "profile",
     "report",
     "determinism",
+    "debug",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

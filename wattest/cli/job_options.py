@@ -23,7 +23,8 @@ __all__ = ["job_of", "job_options"]
 
 _NAMES = (
     "env", "inputs", "outputs", "directories", "stdin", "engine", "entry_point", "invoke",
-    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "program", "args",
+    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "commit_every",
+    "program", "args",
 )  # fmt: skip
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -70,5 +71,6 @@ def job_of(options: dict[str, Any], **changes: Any) -> Job:
             **dict(options["more_limits"]),
         ),
         "engine": options["engine"],
+        "commit_every": options["commit_every"],
     }
     return Job(**{**parts, **changes})

@@ -182,6 +182,19 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--commit-every",
+    "commit_every",
+    default=None,
+    callback=_parsed(lambda text: None if text is None else parse_fuel(text)),
+    metavar="UNITS",
+    help="Commit to the whole state every so many units of fuel; the receipt has their root.",
+)
+@click.option(
+    "--commitments",
+    metavar="FILE",
+    help="Write the commitments of --commit-every here, a line each.",
+)
+@click.option(
     "--interactive",
     is_flag=True,
     help="Give it wattest's own standard input as it comes, such as a terminal's.",
@@ -223,6 +236,8 @@ def run(
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
+    commit_every: int | None,
+    commitments: str | None,
     no_log: bool,
     quiet: bool,
     program: Path,
@@ -251,7 +266,10 @@ def run(
         seed=None if seed == "system" else seed,
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
+        commit_every=commit_every,
     )
+    if commitments is not None and commit_every is None:
+        raise JobError("--commitments needs --commit-every")
     if interactive and stdin is not None:
         raise JobError("--interactive and --stdin exclude each other")
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
@@ -263,7 +281,7 @@ def run(
 
         recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive)
+        keeping = Kept(stack, job, trace, record, commitments, live=interactive)
         try:
             result = run_job(
                 keeping.job,

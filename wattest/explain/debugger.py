@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wattest.errors import FrameInfo, JobError, Trap, one_line
@@ -84,13 +84,13 @@ class Breakpoint:
     number: int
     kind: str
     text: str
-    func: WasmFunc | None = None
+    func: WasmFunc | None = field(default=None, repr=False)
     pc: int = -1
     name: str | None = None
     fuel: int = 0
     address: int = 0
     length: int = 0
-    memory: MemInst | None = None
+    memory: MemInst | None = field(default=None, repr=False)
     hits: int = 0
 
 
@@ -527,8 +527,7 @@ class Debugger:
         self.goto(position)
         if breakpoint is None:
             return Stop("step", "")
-        breakpoint.hits += 1
-        return Stop(breakpoint.kind, breakpoint.text, breakpoint)
+        return self._stopped(breakpoint)
 
     def _end_position(self) -> Position:
         return Position(self.fuel + 1)

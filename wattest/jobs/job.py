@@ -113,6 +113,8 @@ class Job:
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
         name: the guest's argv[0]; the program's file name when None.
+        commit_every: units of fuel between two state commitments (docs/commitments.md), or None
+            for none.
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
@@ -135,10 +137,14 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     engine: str = "auto"
     name: str | None = None
+    commit_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.entry_point is not None and self.invoke is not None:
             raise JobError("--entry-point and --invoke exclude each other")
+        every = self.commit_every
+        if every is not None and (type(every) is not int or every < 1):
+            raise JobError(f"{every!r} cannot be the fuel between two commitments")
         if self.clock not in ("virtual", "real"):
             raise JobError(f'the clock is "virtual" or "real", not {self.clock!r}')
         _check_text(self.program_name, "the program's name")
