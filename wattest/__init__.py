@@ -33,6 +33,7 @@ from wattest.engine import Limits
 from wattest.errors import (
     DecodeError,
     EngineUnavailable,
+    EvidenceError,
     Exit,
     FrameInfo,
     FuelExhausted,
@@ -43,6 +44,7 @@ from wattest.errors import (
     LinkError,
     ModuleError,
     OutputError,
+    ReplayDiverged,
     StackExhausted,
     Trap,
     TrapKind,
@@ -50,6 +52,7 @@ from wattest.errors import (
     WattestError,
 )
 from wattest.jobs import RunResult, run
+from wattest.jobs.replay import Replay, replay
 from wattest.version import __version__
 
 __all__ = [
@@ -60,6 +63,7 @@ __all__ = [
     "CustomSection",
     "DecodeError",
     "EngineUnavailable",
+    "EvidenceError",
     "Exit",
     "ExportType",
     "Exports",
@@ -86,6 +90,8 @@ __all__ = [
     "OutputError",
     "Receipt",
     "ReceiptError",
+    "Replay",
+    "ReplayDiverged",
     "RunResult",
     "StackExhausted",
     "Store",
@@ -99,6 +105,7 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "replay",
     "resume",
     "run",
     "types",

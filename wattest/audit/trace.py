@@ -132,7 +132,8 @@ class Trace:
     """Observer of a run's host calls (`wattest.wasi.observe.Observer`); keeps the root only.
 
     Args:
-        sink: called with each entry's bytes in order, or None. What it raises ends the run.
+        sink: called with each entry's bytes and its 32-byte hash, in order, or None. What it
+            raises ends the run.
 
     Attributes:
         calls: number of host calls so far.
@@ -140,7 +141,7 @@ class Trace:
 
     __slots__ = ("_hash", "_sink", "_waiting", "_weight", "calls")
 
-    def __init__(self, sink: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, sink: Callable[[bytes, bytes], object] | None = None) -> None:
         self._hash = _sha256(TRACE_VERSION).digest()
         self._sink = sink
         # Calls are chained some at a time: between two calls the guest drives all that chaining
@@ -165,7 +166,7 @@ class Trace:
             entry = entry_bytes(sequence, call)
             self._hash = _sha256(self._hash + entry).digest()
             if self._sink is not None:
-                self._sink(entry)
+                self._sink(entry, self._hash)
 
     @property
     def root(self) -> str:

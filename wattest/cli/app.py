@@ -29,12 +29,16 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = (
     "run",
+    "trace",
+    "replay",
     "job",
     "store",
     "inspect",
     "validate",
     "disassemble",
     "profile",
+    "report",
+    "determinism",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

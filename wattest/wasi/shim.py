@@ -58,6 +58,8 @@ class WasiConfig:
         check: called every few calls, and again and again in long ones (sleeps, waits); may
             raise to end the run.
         recorder: is told of every value that comes from outside.
+        recorded_times: gives the recorded real times of host files, see
+            `wattest.wasi.vfs.node.Context`; None to look at the files.
     """
 
     args: Sequence[str] = ()
@@ -72,6 +74,7 @@ class WasiConfig:
     real_times: bool = False
     check: Callable[[], None] = _no_check
     recorder: Recorder | None = None
+    recorded_times: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -311,7 +314,12 @@ class Wasi:
         recorder = config.recorder
         record = None if recorder is None else recorder.on_external
         context = Context(
-            budget, self._realtime, EPOCH_2000, real_times=config.real_times, record=record
+            budget,
+            self._realtime,
+            EPOCH_2000,
+            real_times=config.real_times,
+            record=record,
+            recorded_times=config.recorded_times,
         )
         self._mounts = MountTable(config.mounts, context)
         streams = (
@@ -340,6 +348,11 @@ class Wasi:
     def bytes_written(self) -> int:
         """See the class."""
         return self._state.budget.written
+
+    @property
+    def preopens(self) -> list[str]:
+        """Names of the preopened directories, from descriptor 3 on."""
+        return [name.decode() for name, _ in self._mounts.preopens]
 
     def functions(self, wanted: Container[tuple[str, str]] | None = None) -> Iterable[HostFunction]:
         """Functions bound to this run, in the witx's order.

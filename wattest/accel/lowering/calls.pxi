@@ -10,7 +10,7 @@ cdef void lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
         pos = emit(l, H_CALL, 6)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - <int32_t>params)
-    (<Func**>(l.code + pos + 4))[0] = func
+    (<cell_func*>(l.code + pos + 4))[0] = func
     may_trap(l, pos)
     note_call(l, pos, l.height - <int32_t>params)
     pop_to(l, l.height - <int32_t>params)
@@ -37,8 +37,8 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
         pos = emit(l, H_RETURN_CALL_INDIRECT_S if tail else H_CALL_INDIRECT_S, 10)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - params)
-    (<TableRec**>(l.code + pos + 4))[0] = l.inst.tables[table]
-    (<void**>(l.code + pos + 6))[0] = l.m.types[type_index]
+    (<cell_table*>(l.code + pos + 4))[0] = l.inst.tables[table]
+    (<cell_type*>(l.code + pos + 6))[0] = l.m.types[type_index]
     l.code[pos + 8] = source
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
@@ -62,6 +62,6 @@ cdef void lower_return_call(Low* l) noexcept nogil:
     pos = emit(l, H_RETURN_CALL, 8)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - params)
-    (<Func**>(l.code + pos + 4))[0] = func
+    (<cell_func*>(l.code + pos + 4))[0] = func
     l.code[pos + 6] = <int32_t>l.func.slots
     may_trap(l, pos)
