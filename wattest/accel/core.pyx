@@ -19,6 +19,7 @@ import mmap
 import sys
 from array import array
 from bisect import bisect_right
+from time import perf_counter_ns
 
 from wattest.accel import _handlers
 from wattest.errors import (
@@ -41,7 +42,12 @@ cdef handler_t* HANDLERS = <handler_t*><void*><uintptr_t>_handlers.table()
 include "lowering.pxi"
 
 cdef enum:
-    SLICE = 2000000
+    # Fuel between two looks at clocks and signals: at first, at least, at most. The time that slices
+    # take decides; what the guest does or is charged does not depend on it.
+    FIRST_SLICE = 200000
+    LEAST_SLICE = 20000
+    MOST_SLICE = 8000000
+    SLICE_TIME = 2000000    # nanoseconds
     BURST = 2000
 
 cdef int64_t MAX_NESTING = 100

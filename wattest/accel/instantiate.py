@@ -61,7 +61,6 @@ class NativeTable(TableInst):
 class NativeElem(ElemInst):
     """An element segment; native code tells whether it has been dropped."""
 
-    whole: list[Any]
     native: Instance
     index: int
 
@@ -78,7 +77,6 @@ class NativeElem(ElemInst):
 class NativeData(DataInst):
     """A data segment; native code tells whether it has been dropped."""
 
-    whole: bytes | memoryview
     native: Instance
     index: int
 
@@ -172,10 +170,12 @@ def _complete(inst: ModuleInst, state: Any) -> None:
     )
     for index, segment in enumerate(inst.elems):
         segment.__class__ = NativeElem
-        segment.__dict__.update(whole=segment.__dict__.pop("elem"), native=inst.native, index=index)
+        del segment.__dict__["elem"]
+        segment.__dict__.update(native=inst.native, index=index)
     for index, bytes_ in enumerate(inst.datas):
         bytes_.__class__ = NativeData
-        bytes_.__dict__.update(whole=bytes_.__dict__.pop("data"), native=inst.native, index=index)
+        del bytes_.__dict__["data"]
+        bytes_.__dict__.update(native=inst.native, index=index)
 
 
 _ARITHMETIC = {

@@ -7,6 +7,7 @@ so that verdicts and messages are the same on both engines.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from wattest.accel import bodies
@@ -44,7 +45,7 @@ def unsupported(module: Module) -> ValidationError | None:
 
 
 def stack_types(module: Module) -> Any:
-    """What tells the types on the operand stack in the bodies of a validated module: its
+    """What tells the types on the operand stack in the bodies of a validated module natively: its
     ``types_at(position, offsets)``. The sections are gone through once more for it."""
     found: list[Any] = []
 
@@ -53,7 +54,8 @@ def stack_types(module: Module) -> Any:
         assert module.facts is not None
         return module.facts, ()
 
-    validate_module(module, features=SUPPORTED, check_bodies=check)
+    # A copy: validation fills in what the module has been given already.
+    validate_module(replace(module), features=SUPPORTED, check_bodies=check)
     return found[0]
 
 

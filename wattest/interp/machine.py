@@ -24,6 +24,7 @@ from wattest.errors import (
 )
 from wattest.interp.builder import CALLS
 from wattest.interp.execute.functions import trap_kind
+from wattest.interp.interrupts import Interrupts
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
@@ -42,7 +43,7 @@ from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
 
-_SLICE = 100_000
+_SLICE = 25_000
 """Fuel between two calls of `Store.on_slice`, unless a segment alone costs more."""
 
 MAX_NESTING = 100
@@ -104,6 +105,7 @@ class Machine:
         self._at_rest = True
         self._entered = False
         self._running = False
+        self._interrupts: Interrupts | None = None
         # Whether the host function whose call is in progress has called the guest.
         self._gone = False
 
@@ -168,6 +170,11 @@ class Machine:
             and self.results is None
             and (not self._entered or self.outer is self.store.machine)
         )
+
+    @property
+    def in_host(self) -> bool:
+        """Whether a host function is being called."""
+        return self._calling is not None
 
     @property
     def at_border(self) -> bool:
@@ -307,6 +314,8 @@ class Machine:
         store.entries += 1
         self.outer, store.machine = store.machine, self
         self._entered = self._running = True
+        if self.outer is None and store.interrupts is None:
+            self._interrupts = store.interrupts = Interrupts(store)
         if (
             store.nesting > MAX_NESTING
             or store.frames > limits.frames
@@ -322,6 +331,10 @@ class Machine:
         store.nesting -= 1
         store.machine = self.outer
         self._running = False
+        if self._interrupts is not None:
+            interrupts, self._interrupts = self._interrupts, None
+            store.interrupts = None
+            interrupts.remove()
 
     def _save(self, code: FunctionCode, r: list[Any], pc: int, owed: bool) -> None:
         """Make the state that of the machine at rest."""
@@ -633,8 +646,12 @@ class Machine:
             store.on_charge(self, units)
 
     def _break(self) -> None:
-        """At a segment border: call `Store.on_break` if it is time."""
+        """At a segment border: Ctrl-C; call `Store.on_break` if it is time."""
         store = self.store
+        if store.interrupts is not None and store.interrupts.pending:
+            store.interrupts.pending = False
+            self._at_rest = True
+            raise KeyboardInterrupt
         if (
             store.break_at is not None
             and store.on_break is not None

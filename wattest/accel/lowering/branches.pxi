@@ -196,6 +196,7 @@ cdef void lower_br_if(Low* l, uint32_t depth) noexcept nogil:
     edge = branch_on(l, e, height, False)
     # Going on costs what the branch's target costs: it is charged at the jump below.
     skip_site(l, edge + 2)
+    forget_note(l)
     move_values(l, b)
     pos = emit(l, H_BR, 4)
     connect(l, b, pos + 2, True)

@@ -62,6 +62,12 @@ cdef void note(
             spot.kind = IN_SLOT
             spot.value = <uint64_t>slot_of(l, i)
 
+cdef inline void forget_note(Low* l) noexcept nogil:
+    """The last note is of a place that no run can stop at."""
+    if l.notes != NULL and l.notes.count:
+        l.notes.count -= 1
+        l.notes.nspots = l.notes.notes[l.notes.count].first
+
 cdef bint more_spots(Notes* n, size_t count) noexcept nogil:
     if n.count >= n.room and not more(<void**>&n.notes, &n.room, n.count + 1, sizeof(Note)):
         return False

@@ -46,8 +46,6 @@ cdef class FuncNotes:
             found = &self.notes.notes[i]
             offset = (edges if found.kind == NOTE_EDGE else places)[found.pos]
             self.at[found.pos] = (i, offset)
-            if found.kind == NOTE_EDGE and low.code[found.pos + 1] == 0:
-                continue  # nobody stops where nothing is to be paid
             self.offsets.setdefault((found.kind, offset), found.pos)
         return 0
 
@@ -333,7 +331,7 @@ cdef class Builder:
                 place, pos = self.find(func, NOTE_CALL, frame)
             elif not state.owed:
                 place, pos = self.find(func, NOTE_CELL, frame)
-            elif frame.offset == func.start and func.cost:
+            elif frame.offset == func.start:
                 place, pos = None, -1
             else:
                 place, pos = self.find(func, NOTE_EDGE, frame)

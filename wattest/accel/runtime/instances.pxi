@@ -7,6 +7,7 @@ cdef class NativeModule:
     cdef list sigs
     cdef object module
     cdef object stack_types
+    cdef object slow_types
 
     def __cinit__(self, module):
         cdef Py_ssize_t i
@@ -61,7 +62,18 @@ cdef class NativeModule:
         if self.stack_types is None:
             from wattest.accel.validate import stack_types
             self.stack_types = stack_types(self.module)
-        return self.stack_types.types_at(position, offsets)
+        found = self.stack_types.types_at(position, offsets)
+        if found is None:
+            # The body has types that only the reference knows.
+            if self.slow_types is None:
+                from wattest.interp.validate.stacks import StackTypes
+                self.slow_types = StackTypes(self.module)
+            index = position + self.module.imported_func_count
+            found = []
+            for offset in offsets:
+                codes = [bytes([code_of(t)]) for t in self.slow_types.at(index, offset)]
+                found.append(b"".join([code * (2 if code == b"v" else 1) for code in codes]))
+        return found
 
     def __dealloc__(self):
         free(self.m.type_params)
@@ -105,6 +117,7 @@ cdef class Instance:
         self.handles = []
         self.inst.state = <void*>state
         self.inst.owner = <void*>self
+        self.inst.tracked = state.store.track_writes
         # As in the spec, a store keeps its instances: tables, stacks of stopped runs and
         # backtraces name their functions.
         state.keep[<uint64_t><void*>self] = self

@@ -54,6 +54,10 @@ cdef class State:
     cdef dict names
     cdef dict noted
     cdef Signature root
+    # The fuel of a slice; when the last one began, and the fuel then.
+    cdef int64_t slice
+    cdef int64_t began
+    cdef int64_t begun
     # The fuel value to break at, or -1.
     cdef int64_t stop
     # Whether the run waits between two instructions, to be looked at and perhaps left.
@@ -73,6 +77,7 @@ cdef class State:
         self.fuel_limit = store.fuel_limit
         self.break_at = store.break_at
         self.noted = {}
+        self.slice = FIRST_SLICE
         self.keep = {}
         self.starts = []
         self.owners = []
@@ -302,7 +307,7 @@ cdef class State:
                 error.backtrace = error.backtrace or self.backtrace()
                 raise
         self.mark = self.used
-        size = max(<int64_t>SLICE, cost)
+        size = max(self.next_size(), cost)
         if self.limit >= 0:
             size = min(size, self.limit - self.mark)
             if size < cost:
@@ -316,6 +321,25 @@ cdef class State:
         self.size = self.ctx.fuel = size
         self.waits = False
         return 0
+
+    cdef int64_t next_size(self) except -1:
+        """The fuel of a slice that takes about `SLICE_TIME`, by the one before."""
+        cdef int64_t now = perf_counter_ns()
+        cdef int64_t taken = now - self.began
+        cdef int64_t used = self.used - self.begun
+        self.began = now
+        self.begun = self.used
+        if used >= self.slice - self.slice // 8 and taken > 0:
+            # It was used up. Time in host functions counts too: then it grows again.
+            if taken > 4 * SLICE_TIME:
+                self.slice = max(self.slice // 4, <int64_t>LEAST_SLICE)
+            elif taken > SLICE_TIME:
+                self.slice = max(self.slice // 2, <int64_t>LEAST_SLICE)
+            elif taken < SLICE_TIME // 4:
+                self.slice = min(self.slice * 4, <int64_t>MOST_SLICE)
+            elif taken < SLICE_TIME // 2:
+                self.slice = min(self.slice * 2, <int64_t>MOST_SLICE)
+        return self.slice
 
     cdef int on_break(self) except -1:
         """Call `Store.on_break` with the machine as it stands."""

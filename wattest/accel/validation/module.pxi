@@ -205,7 +205,7 @@ cdef class _Checker:
             offsets: byte offsets of the instructions, ascending.
 
         Returns:
-            A string of `CODES` for each.
+            A string of `CODES` for each; None when the body is none that is accepted here.
 
         Raises:
             RuntimeError: there is no instruction at an offset.
@@ -227,7 +227,9 @@ cdef class _Checker:
             at += sizeof(uint32_t)
             found.append((<char*>c.seen)[at:at + count].translate(CODES))
             at += count
-        if status != VALID or len(found) != len(offsets):
+        if status != VALID:
+            return None
+        if len(found) != len(offsets):
             raise RuntimeError(f"function at position {position}: no types at {offsets}")
         return found
 
