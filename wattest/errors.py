@@ -25,6 +25,7 @@ __all__ = [
     "ModuleError",
     "OutputError",
     "ReplayDiverged",
+    "SnapshotError",
     "StackExhausted",
     "Trap",
     "TrapKind",
@@ -335,6 +336,10 @@ class OutputError(JobError):
 
 class EvidenceError(WattestError):
     """A receipt, trace, bundle, key or signature is not what it should be."""
+
+
+class SnapshotError(WattestError):
+    """A snapshot cannot be written to a file, read from one, or restored into an instance."""
 
 
 class ReplayDiverged(WattestError):

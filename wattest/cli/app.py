@@ -40,6 +40,7 @@ COMMANDS = (
     "report",
     "determinism",
     "debug",
+    "diff",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

@@ -16,7 +16,7 @@ from typing import Any
 from wattest.errors import FrameInfo, JobError, Trap, one_line
 from wattest.explain.answers import Answer
 from wattest.explain.callgraph import function_name
-from wattest.explain.checkpoints import Checkpoint
+from wattest.interp.checkpoints import Checkpoint
 from wattest.explain.guest import Guest, Play
 from wattest.explain.lines import Line, LineTable, read_lines
 from wattest.interp.builder import CALLS

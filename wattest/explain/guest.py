@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattest.api import Func, Instance, Module, Store, get_engine
 from wattest.audit import Receipt
-from wattest.engine import Limits
+from wattest.engine import Engine, Limits
 from wattest.errors import JobError, WattestError
 from wattest.explain.answers import Answer, AnswerLog, Answers
-from wattest.explain.checkpoints import Checkpoint, take_checkpoint
+from wattest.interp.checkpoints import Checkpoint, take_checkpoint
+from wattest.explain.outlines import outline_of_call
 from wattest.interp.machine import Machine
 from wattest.interp.runtime import ModuleInst, WasmFunc
 from wattest.interp.segments import Breakpoint
 from wattest.interp.state import MachineView, entry_state
 from wattest.interp.storage import store_parts
 from wattest.jobs import Job, run_job
+from wattest.jobs.companions import Companions
 from wattest.jobs.execute import prepare
 from wattest.jobs.modules import Start, initialize
 
@@ -37,6 +39,8 @@ class Guest:
         answers: of the host, in order.
         types: of the host functions, by module and name.
         receipt: of the recorded run.
+        outlines: of each host call what does not depend on how the program was built
+            (`wattest.explain.outlines`); kept only where that was asked for.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Guest:
     answers: list[Answer]
     types: dict[str, dict[str, Any]]
     receipt: Receipt
-    output: list[tuple[int, str, bytes]] = field(default_factory=list)
+    outlines: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
 
     @property
     def fuel(self) -> int:
@@ -55,17 +59,24 @@ class Guest:
         return int(self.receipt.claim["result"]["fuel"])
 
 
-def record_guest(job: Job, **options: Any) -> Guest:
+def record_guest(job: Job, *, outlines: bool = False, **options: Any) -> Guest:
     """Run a job to its end, whatever that is, and keep what the host answered.
 
     Args:
         job: what to run.
+        outlines: whether to keep an outline of each host call.
         options: for `wattest.jobs.run_job`.
 
     Raises: as `wattest.jobs.run_job`.
     """
     log = AnswerLog()
     watchers = (*options.pop("watchers", ()), log)
+    kept: list[tuple[Any, ...]] = []
+    if outlines:
+        companions = options.get("companions") or Companions()
+        options["companions"] = replace(
+            companions, watch=lambda call: kept.append(outline_of_call(call))
+        )
     program, modules, start, _ = prepare(job, options.get("cache"))
     result = run_job(job, watchers=watchers, **options)
     return Guest(
@@ -77,7 +88,13 @@ def record_guest(job: Job, **options: Any) -> Guest:
         answers=log.answers,
         types=log.types,
         receipt=result.receipt,
+        outlines=kept,
     )
+
+
+def steps(engine: Engine) -> bool:
+    """Whether an engine's machines can be stepped one instruction at a time: the reference's."""
+    return bool(getattr(engine, "steps", engine.name == "reference"))
 
 
 class _Stop(WattestError):
@@ -90,6 +107,7 @@ class Play:
     Args:
         guest: what to play.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``: what runs it between stops.
+        own: an engine of one's own that runs it instead, in a store of ``engine``.
 
     Attributes:
         guest: the same.
@@ -106,7 +124,7 @@ class Play:
         WattestError: whatever a start function or ``_initialize`` raises.
     """
 
-    def __init__(self, guest: Guest, engine: str = "auto") -> None:
+    def __init__(self, guest: Guest, engine: str = "auto", own: Engine | None = None) -> None:
         self.guest = guest
         self.store = Store(engine, guest.limits)
         self.store.track_writes = True
@@ -129,8 +147,9 @@ class Play:
         if not isinstance(inst, WasmFunc):
             raise JobError(f"{guest.start.function} is not a function of the guest")
         args = [lower(arg) for lower, arg in zip(function._lower, guest.start.arguments)]
-        self.engine = self.store.engine
-        self.reference = get_engine("reference")
+        self.engine = self.store.engine if own is None else own
+        # What steps: the engine itself where it can, else the reference.
+        self.stepping = self.engine if steps(self.engine) else get_engine("reference")
         self.machine: MachineView = self.engine.machine(self.store, entry_state(inst, args))
         self.results: list[Any] | None = None
         self.error: BaseException | None = None
@@ -210,7 +229,7 @@ class Play:
         """The machine on the engine that runs best from where it stands."""
         machine = self.machine
         here = isinstance(machine, Machine) and machine.at_border
-        if here and self.engine is not self.reference:
+        if here and self.engine is not self.stepping:
             self.machine = machine = self.engine.machine(self.store, machine.state())
         return machine
 
@@ -230,7 +249,7 @@ class Play:
     def stepper(self) -> Machine:
         """The machine on the reference, which can be stepped."""
         if not isinstance(self.machine, Machine):
-            self.machine = self.reference.machine(self.store, self.machine.state())
+            self.machine = self.stepping.machine(self.store, self.machine.state())
         assert isinstance(self.machine, Machine)
         return self.machine
 
@@ -253,17 +272,24 @@ class Play:
 
     # Going back
 
-    def capture(self, before: Checkpoint | None = None) -> Checkpoint:
+    def capture(
+        self,
+        before: Checkpoint | None = None,
+        *,
+        written: Mapping[int, Collection[int]] | None = None,
+    ) -> Checkpoint:
         """Copy all that the guest is.
 
         Args:
             before: the checkpoint that was captured or restored last, whose pages are shared.
+            written: for each memory, by ``id``, the pages written since; None: as tracked.
 
         Raises:
             StateError: the guest has ended.
         """
-        parts = store_parts(self.instances)
-        written = {id(mem): mem.take_dirty() for mem in parts.memories}
+        if written is None:
+            parts = store_parts(self.instances)
+            written = {id(mem): mem.take_dirty() for mem in parts.memories}
         return take_checkpoint(
             self.store,
             self.instances,
@@ -281,5 +307,5 @@ class Play:
         self.answers.position = checkpoint.calls
         self.results = self.error = None
         assert checkpoint.machine is not None
-        engine = self.engine if checkpoint.machine.owed else self.reference
+        engine = self.engine if checkpoint.machine.owed else self.stepping
         self.machine = engine.machine(self.store, checkpoint.machine)
