@@ -16,13 +16,13 @@ from typing import Any
 from wattest.errors import FrameInfo, JobError, Trap, one_line
 from wattest.explain.answers import Answer
 from wattest.explain.callgraph import function_name
-from wattest.interp.checkpoints import Checkpoint
 from wattest.explain.guest import Guest, Play
 from wattest.explain.lines import Line, LineTable, read_lines
 from wattest.interp.builder import CALLS
+from wattest.interp.checkpoints import Checkpoint
 from wattest.interp.machine import Frame, Machine
 from wattest.interp.prepare import FunctionCode, prepare
-from wattest.interp.runtime import MemInst, WasmFunc
+from wattest.interp.runtime import HostFunc, MemInst, WasmFunc
 
 __all__ = ["Breakpoint", "Debugger", "Position", "Stop"]
 
@@ -547,11 +547,20 @@ class Debugger:
         machine = self.machine
         code, pc = _place(machine)
         instr = code.instrs[pc]
-        if instr.op.name not in CALLS:
+        name = instr.op.name
+        if name not in CALLS:
             return False
-        site = code.single(pc).site
-        target = site.func if site.func is not None else machine._r[site.end]
-        return target is not None and not isinstance(target, WasmFunc)
+        target: Any = None
+        if name in ("call", "return_call"):
+            target = code.inst.funcs[instr.imm]
+        else:
+            top: Any = machine.frames[0].operands[-1]
+            if name.endswith("_indirect"):
+                elems = code.inst.tables[instr.imm[1]].elem
+                target = elems[top] if top < len(elems) else None
+            else:
+                target = top
+        return isinstance(target, HostFunc)
 
     def _snap(self) -> None:
         fuel = self.fuel

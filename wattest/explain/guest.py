@@ -11,8 +11,8 @@ from wattest.audit import Receipt
 from wattest.engine import Engine, Limits
 from wattest.errors import JobError, WattestError
 from wattest.explain.answers import Answer, AnswerLog, Answers
-from wattest.interp.checkpoints import Checkpoint, take_checkpoint
 from wattest.explain.outlines import outline_of_call
+from wattest.interp.checkpoints import Checkpoint, take_checkpoint
 from wattest.interp.machine import Machine
 from wattest.interp.runtime import ModuleInst, WasmFunc
 from wattest.interp.segments import Breakpoint

@@ -15,9 +15,9 @@ from typing import Any
 from wattest.audit.commitments import Committer
 from wattest.errors import Trap, one_line
 from wattest.explain.callgraph import function_name
-from wattest.interp.checkpoints import Checkpoint
 from wattest.explain.guest import Guest, Play
 from wattest.explain.listing import Row, listing, value_text
+from wattest.interp.checkpoints import Checkpoint
 from wattest.interp.machine import Frame
 from wattest.interp.module import MemArg
 from wattest.interp.runtime import MemInst
