@@ -84,6 +84,7 @@ class Store:
         host_calls: calls of host functions so far.
         entries: invocations so far.
         machine: the reference's machine that runs now, or None.
+        interrupted: Ctrl-C has come while another thread ran the guest: it stops at a border.
         interrupts: what holds Ctrl-C back while it runs, or None.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
@@ -104,6 +105,7 @@ class Store:
     host_calls: int = 0
     entries: int = 0
     machine: Any = field(default=None, repr=False)
+    interrupted: bool = False
     interrupts: Any = field(default=None, repr=False)
     peak_pages: int = 0
     engine_state: Any = None
