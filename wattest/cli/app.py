@@ -37,6 +37,8 @@ COMMANDS = (
     "validate",
     "disassemble",
     "profile",
+    "report",
+    "determinism",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
