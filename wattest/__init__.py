@@ -32,6 +32,7 @@ from wattest.api import (
 from wattest.audit import Receipt, ReceiptError
 from wattest.engine import Limits
 from wattest.errors import (
+    BadSignature,
     DecodeError,
     EngineUnavailable,
     EvidenceError,
@@ -43,24 +44,31 @@ from wattest.errors import (
     JobError,
     LimitExceeded,
     LinkError,
+    MissingPackage,
     ModuleError,
+    NotReproducible,
+    OtherProgram,
     OutputError,
     ReplayDiverged,
     SnapshotError,
     StackExhausted,
     Trap,
     TrapKind,
+    Unsigned,
+    UntrustedKey,
     ValidationError,
     WattestError,
 )
 from wattest.jobs import RunResult, run
 from wattest.jobs.replay import Replay, replay
+from wattest.jobs.verify import Verdict, verify
 from wattest.version import __version__
 
 __all__ = [
     "F32",
     "F64",
     "V128",
+    "BadSignature",
     "Caller",
     "CustomSection",
     "DecodeError",
@@ -87,8 +95,11 @@ __all__ = [
     "LinkError",
     "Memory",
     "MemoryType",
+    "MissingPackage",
     "Module",
     "ModuleError",
+    "NotReproducible",
+    "OtherProgram",
     "OutputError",
     "Receipt",
     "ReceiptError",
@@ -105,7 +116,10 @@ __all__ = [
     "TagType",
     "Trap",
     "TrapKind",
+    "Unsigned",
+    "UntrustedKey",
     "ValidationError",
+    "Verdict",
     "WattestError",
     "__version__",
     "available_engines",
@@ -113,4 +127,5 @@ __all__ = [
     "resume",
     "run",
     "types",
+    "verify",
 ]

@@ -8,7 +8,7 @@ import pytest
 from execution_world import ENGINE, Guest, host
 
 from wattest.errors import LimitExceeded, StackExhausted, Trap
-from wattest.interp.machine import MAX_NESTING
+from wattest.interp.nesting import MAX_NESTING
 from wattest.interp.runtime import Store
 from wattest.interp.types import I32
 

@@ -19,6 +19,7 @@ import mmap
 import sys
 from array import array
 from bisect import bisect_right
+from functools import partial
 from time import perf_counter_ns
 
 from wattest.accel import _handlers
@@ -26,7 +27,8 @@ from wattest.errors import (
     FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
     ValidationError,
 )
-from wattest.interp.runtime import HostFunc, WasmFunc
+from wattest.interp.nesting import LEVELS_A_THREAD, MAX_NESTING, deeper
+from wattest.interp.runtime import HostFunc, WasmFunc, reserve
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
 from wattest.interp.matching import top_heaptype
@@ -50,7 +52,8 @@ cdef enum:
     SLICE_TIME = 2000000    # nanoseconds
     BURST = 2000
 
-cdef int64_t MAX_NESTING = 100
+cdef int64_t MAX_LEVELS = MAX_NESTING
+cdef int64_t THREAD_LEVELS = LEVELS_A_THREAD
 
 cdef tuple TRAPS = (
     TrapKind.UNREACHABLE, TrapKind.INTEGER_DIVIDE_BY_ZERO, TrapKind.INTEGER_OVERFLOW,

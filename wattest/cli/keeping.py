@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wattest.audit.files import written_whole
 from wattest.audit.tracefile import TraceWriter
+from wattest.cli.keys import read_private_key
 from wattest.errors import InputError, OutputError
 from wattest.jobs import Job, RunResult
 from wattest.jobs.capture import LiveInput
@@ -28,6 +29,7 @@ class Kept:
         job: what is to be run.
         trace, record, commitments: files for a trace, a bundle and state commitments, or None.
         live: whether the guest reads this process's standard input as it comes.
+        sign: file of the key to sign the receipt with, or None.
 
     Attributes:
         job: what is to be run in its place.
@@ -46,6 +48,7 @@ class Kept:
         commitments: str | None = None,
         *,
         live: bool,
+        sign: Path | None,
     ) -> None:
         self._commitments = None if commitments is None else Path(commitments)
         self._commitments_place = None
@@ -56,6 +59,7 @@ class Kept:
         self._record = None if record is None else Path(record)
         self._place = None if record is None else check_writable(Path(record))
         self._recording: Recording | None = None
+        key = None if sign is None else read_private_key(sign)
         sinks: list[TraceSink] = []
         if trace is not None:
             sinks.append(self._open_trace(Path(trace)))
@@ -67,6 +71,7 @@ class Kept:
             trace=sinks[0] if len(sinks) == 1 else TraceSinks(sinks) if sinks else None,
             tape=None if self._recording is None else self._recording.tape,
             live_stdin=_live() if live else None,
+            sign=key,
         )
 
     def _open_trace(self, path: Path) -> TraceWriter:

@@ -195,6 +195,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Write the commitments of --commit-every here, a line each.",
 )
 @click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the receipt with this key, as wattest keygen makes.",
+)
+@click.option(
     "--interactive",
     is_flag=True,
     help="Give it wattest's own standard input as it comes, such as a terminal's.",
@@ -233,6 +239,7 @@ def run(
     result_dir: Path | None,
     trace: str | None,
     record: str | None,
+    sign: Path | None,
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
@@ -281,7 +288,7 @@ def run(
 
         recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, commitments, live=interactive)
+        keeping = Kept(stack, job, trace, record, commitments, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,

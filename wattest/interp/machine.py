@@ -26,6 +26,7 @@ from wattest.interp.builder import CALLS
 from wattest.interp.execute.functions import trap_kind
 from wattest.interp.interrupts import Interrupts
 from wattest.interp.module import Instr
+from wattest.interp.nesting import LEVELS_A_THREAD, MAX_NESTING, deeper
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
 from wattest.interp.segments import (
@@ -41,13 +42,10 @@ from wattest.interp.segments import (
 )
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
-__all__ = ["MAX_NESTING", "Frame", "Machine"]
+__all__ = ["Frame", "Machine"]
 
 _SLICE = 25_000
 """Fuel between two calls of `Store.on_slice`, unless a segment alone costs more."""
-
-MAX_NESTING = 100
-"""Invocations that may be in progress at once, each but the first from a host function."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +248,13 @@ class Machine:
         """
         if self.results is not None:
             return self.results
+        nesting = self.store.nesting
+        if nesting and nesting % LEVELS_A_THREAD == 0:
+            return deeper(self.store, self._run_here)
+        return self._run_here()
+
+    def _run_here(self) -> list[Any]:
+        """The same, on this thread."""
         self._enter()
         try:
             if self._calling is not None:
@@ -648,8 +653,11 @@ class Machine:
     def _break(self) -> None:
         """At a segment border: Ctrl-C; call `Store.on_break` if it is time."""
         store = self.store
-        if store.interrupts is not None and store.interrupts.pending:
-            store.interrupts.pending = False
+        interrupts = store.interrupts
+        if store.interrupted or (interrupts is not None and interrupts.pending):
+            store.interrupted = False
+            if interrupts is not None:
+                interrupts.pending = False
             self._at_rest = True
             raise KeyboardInterrupt
         if (

@@ -84,6 +84,7 @@ class Store:
         host_calls: calls of host functions so far.
         entries: invocations so far.
         machine: the reference's machine that runs now, or None.
+        interrupted: Ctrl-C has come while another thread ran the guest: it stops at a border.
         interrupts: what holds Ctrl-C back while it runs, or None.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
@@ -104,6 +105,7 @@ class Store:
     host_calls: int = 0
     entries: int = 0
     machine: Any = field(default=None, repr=False)
+    interrupted: bool = False
     interrupts: Any = field(default=None, repr=False)
     peak_pages: int = 0
     engine_state: Any = None
@@ -329,7 +331,7 @@ class MemInst:
         self.length = memtype.limits.minimum * PAGE_SIZE
         try:
             # A mapping cannot be empty; one byte stands for a memory that can never grow.
-            self.data = _reserve(max(bound * PAGE_SIZE, 1))
+            self.data = reserve(max(bound * PAGE_SIZE, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
@@ -466,7 +468,8 @@ def _zero(data: mmap.mmap, start: int, count: int) -> None:
             data[begin:end] = piece[: end - begin]
 
 
-def _reserve(size: int) -> mmap.mmap:
+def reserve(size: int) -> mmap.mmap:
+    """Bytes that the kernel provides as they are touched; raises OSError or OverflowError."""
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS

@@ -58,7 +58,7 @@ cdef void mark(Low* l, int32_t at, uint32_t memory, int32_t width, uint64_t offs
     l.code[pos + 2] = at
     l.code[pos + 3] = <int32_t>memory
     l.code[pos + 4] = width + (256 if l.m.mem64[memory] else 0)
-    (<uint64_t*>(l.code + pos + 6))[0] = offset
+    (<cell_u64*>(l.code + pos + 6))[0] = offset
 
 cdef void lower_store(Low* l, int32_t op) noexcept nogil:
     cdef OpInfo* o = &OPS[op]

@@ -85,14 +85,8 @@ cdef class State:
         self.max_frames = min(limits.frames, 0x3FFFFFFF)
         self.max_slots = min(limits.slots, 0x3FFFFFFF)
         size = 2 * self.max_slots + 6 * self.max_frames + 0x10000
-        flags = {}
-        if sys.platform != "win32":
-            flags["flags"] = (
-                mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-                | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
-            )
         try:
-            self.mapping = mmap.mmap(-1, size * 8, **flags)
+            self.mapping = reserve(size * 8)
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("slots", limits.slots) from error
         view = self.mapping
@@ -297,6 +291,9 @@ cdef class State:
         cdef bint border = self.ctx.status == STATUS_FUEL
         self.waits = True
         PyErr_CheckSignals()
+        if self.store.interrupted:
+            self.store.interrupted = False
+            raise KeyboardInterrupt
         if border and cost and self.stop >= 0 and self.used >= self.stop:
             self.on_break()
         on_slice = self.store.on_slice
@@ -422,10 +419,24 @@ cdef class State:
         cdef unsigned long me = PyThread_get_thread_ident()
         if self.running and self.thread != me:
             raise RuntimeError("the store is running in another thread")
-        if self.nesting >= MAX_NESTING:
+        if self.nesting >= MAX_LEVELS:
             raise StackExhausted()
         self.thread = me
         return 0
+
+    cdef inline bint full(self) noexcept:
+        """Whether the next invocation needs a native stack of its own."""
+        return self.nesting and self.nesting % THREAD_LEVELS == 0
+
+    def call_on_this_thread(self, address, args):
+        """`call`, on a thread that has been made for it; the store is in use on another one, which
+        waits."""
+        cdef unsigned long before = self.thread
+        self.thread = PyThread_get_thread_ident()
+        try:
+            return self.call_here(<Func*><uint64_t>address, args)
+        finally:
+            self.thread = before
 
     cdef int call_slots(self, Func* f) except -1:
         """Call a function whose arguments stand at `top`, where its results will be."""
@@ -509,9 +520,15 @@ cdef class State:
             self.ctx = saved
 
     cdef list call(self, Func* f, args):
+        """Call a function with values of its parameter types."""
+        self.enter()
+        if self.full():
+            return deeper(self.store, partial(self.call_on_this_thread, <uint64_t>f, args))
+        return self.call_here(f, args)
+
+    cdef list call_here(self, Func* f, args):
         cdef Signature sig = <Signature>f.sig
         cdef uint64_t* fp
-        self.enter()
         fp = self.top
         put_values(self, sig.params, args, fp)
         self.call_slots(f)
@@ -763,6 +780,8 @@ cdef class Caller:
         if len(args) != count:
             return NotImplemented
         state.enter()
+        if state.full():
+            return NotImplemented
         fp = state.top
         for i in range(count):
             if not lowered_fast(sig.params[i], args[i], fp + i):
