@@ -207,16 +207,18 @@ def test_real_clocks_and_files_need_not_go_back(engine: str) -> None:
         ROOT / "examples" / "wordfreq.wasm", ("-n", "3"), inputs=(Input(log, "/inputs/a"),),
         clock="real", seed=None, engine=engine,
     )  # fmt: skip
-    debugger = Debugger(record_guest(job), engine)
-    debugger.end()
+    guest = record_guest(job)
+    debugger = Debugger(guest, engine)
+    last = debugger.end().text
+    assert last == f"exit status {guest.receipt.claim['result']['exitCode']}"
     fuel = debugger.fuel
     debugger.goto_call(5)
     was = everything(debugger)
     debugger.goto_call(20)
     debugger.goto_call(5)
     assert everything(debugger) == was
-    assert debugger.end().text == "exit status 0"
-    assert debugger.fuel == fuel
+    assert debugger.end().text == last
+    assert debugger.fuel == fuel == guest.fuel
 
 
 GROWS = """(module

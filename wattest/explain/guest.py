@@ -92,9 +92,10 @@ def record_guest(job: Job, *, outlines: bool = False, **options: Any) -> Guest:
     )
 
 
-def steps(engine: Engine) -> bool:
-    """Whether an engine's machines can be stepped one instruction at a time: the reference's."""
-    return bool(getattr(engine, "steps", engine.name == "reference"))
+def _stepping(engine: Engine) -> Engine:
+    """What steps for an engine: its own ``stepping`` where it names one, else the reference."""
+    found: Engine | None = getattr(engine, "stepping", None)
+    return get_engine("reference") if found is None else found
 
 
 class _Stop(WattestError):
@@ -107,7 +108,8 @@ class Play:
     Args:
         guest: what to play.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``: what runs it between stops.
-        own: an engine of one's own that runs it instead, in a store of ``engine``.
+        own: an engine of one's own that runs it instead, in a store of ``engine``. What steps
+            for it is its attribute ``stepping``, an engine, where it has one.
 
     Attributes:
         guest: the same.
@@ -148,8 +150,8 @@ class Play:
             raise JobError(f"{guest.start.function} is not a function of the guest")
         args = [lower(arg) for lower, arg in zip(function._lower, guest.start.arguments)]
         self.engine = self.store.engine if own is None else own
-        # What steps: the engine itself where it can, else the reference.
-        self.stepping = self.engine if steps(self.engine) else get_engine("reference")
+        self._own = own
+        self.stepping = _stepping(self.engine)
         self.machine: MachineView = self.engine.machine(self.store, entry_state(inst, args))
         self.results: list[Any] | None = None
         self.error: BaseException | None = None
@@ -229,7 +231,7 @@ class Play:
         """The machine on the engine that runs best from where it stands."""
         machine = self.machine
         here = isinstance(machine, Machine) and machine.at_border
-        if here and self.engine is not self.stepping:
+        if self._own is not None or (here and self.engine is not self.stepping):
             self.machine = machine = self.engine.machine(self.store, machine.state())
         return machine
 

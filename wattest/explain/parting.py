@@ -2,8 +2,9 @@
 
 Both runs are played by themselves, from the answers that the host gave. While both are given the
 same answers they can be compared at any segment border by the hash of all that they are; as a
-difference in state does not go away by itself in what follows from it, the first border behind
-which they differ is found by bisection over snapshots, and the instruction by stepping.
+difference in state rarely goes away by itself, the first border behind which they differ is found
+by bisection over snapshots, and the instruction by stepping. A difference that is gone before the
+next comparison (all that differed was written over alike) is not seen.
 """
 
 from __future__ import annotations
@@ -244,6 +245,8 @@ def _same_end(left: Play, right: Play) -> bool:
         and left.answers.position == right.answers.position
         and left.results == right.results
         and _end_text(left) == _end_text(right)
+        and not _globals(left, right)
+        and not _differing_memory(left, right)
     )
 
 
@@ -325,13 +328,10 @@ def _blame(lanes: Sequence[_Lane], marks: Sequence[Checkpoint], fuel: int) -> Pa
     segments only: both run the segment, then the reference steps it beside the one that differs
     from it, and the earliest instruction that last wrote what differs is it."""
     left, right = (lane.play for lane in lanes)
-    for lane, mark in zip(lanes, marks):
-        lane.restore(mark)
-    _advance(lanes, fuel + 1)
     for wrong, other in ((left, right), (right, left)):
-        lane = lanes[0] if other is left else lanes[1]
-        mark = marks[0] if other is left else marks[1]
-        lane.restore(mark)
+        for lane, mark in zip(lanes, marks):
+            lane.restore(mark)
+        wrong.run_to(fuel + 1)
         history: list[_Write] = []
         writes: dict[tuple[Any, ...], int] = {}
         calls = other.answers.position
