@@ -2,8 +2,8 @@
 
 Between two guests lie the Python frames of a host function, on Python's and the processor's stack,
 so only the guests' own frames are data. Every `LEVELS_A_THREAD` invocations the next one runs on a
-thread of its own, which the one before waits for: a fresh native stack, and a fresh count for Python's
-recursion limit. `MAX_NESTING` bounds what that may take of the host (docs/rationale.md).
+thread of its own, which the one before waits for: a fresh native stack, and a fresh count for
+Python's recursion limit. `MAX_NESTING` bounds what that may take of the host (docs/rationale.md).
 """
 
 from __future__ import annotations
