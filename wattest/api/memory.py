@@ -161,7 +161,7 @@ class Memory:
         if not self._inst.grow(pages):
             raise LimitExceeded("memory pages", self._inst.limit)
         if self._store is not None:
-            self._store.note_pages(self._inst.pages)
+            self._store.note_pages(self._inst.blocks)
         return before
 
     def __eq__(self, other: object) -> bool:

@@ -101,7 +101,8 @@ class Frame:
     """A control frame.
 
     Attributes:
-        opcode: the instruction that opened it: "block", "loop", "if", "else", "try_table",
+        opcode: the instruction that opened it: "block", "loop", "if", "else", "try_table", "try",
+            "catch", "catch_all",
             or "function" for the body itself.
         start, end: operand types at its start and end.
         label: types that a branch to it carries.
