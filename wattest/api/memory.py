@@ -33,7 +33,8 @@ class Memory:
 
     Raises:
         LimitExceeded: it starts larger than the limit, or the host has no room for it.
-        ValueError, TypeError: as for `MemoryType`.
+        ValueError: as for `MemoryType`; a shared memory without maximum.
+        TypeError: as for `MemoryType`.
     """
 
     __slots__ = ("__weakref__", "_inst", "_store")
@@ -49,6 +50,8 @@ class Memory:
             type = MemoryType(type, maximum)
         elif maximum is not None:
             raise TypeError("maximum goes with a number of pages; a MemoryType has its own")
+        if type.shared and type.maximum is None:
+            raise ValueError("shared memory must have maximum")
         core = to_core(type)
         assert isinstance(core, MemType)
         self._inst = MemInst(core, limits if limits is not None else Limits())

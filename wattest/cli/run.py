@@ -22,6 +22,7 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.options import features_option
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
@@ -100,6 +101,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     help="What executes it.",
 )
+@features_option
 @click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
 @click.option(
     "--invoke",
@@ -189,6 +191,7 @@ def run(
     directories: tuple[str, ...],
     stdin: str | None,
     engine: str,
+    features: frozenset[str],
     entry_point: str | None,
     invoke: str | None,
     modules: tuple[str, ...],
@@ -229,6 +232,7 @@ def run(
         seed=None if seed == "system" else seed,
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
+        features=features,
     )
     home = None if receipt in (None, "-") else _check_writable(Path(receipt))
     line = StatusLine() if not quiet and stderr_is_terminal() else None

@@ -197,7 +197,8 @@ def read_rectype(reader: Reader) -> tuple[RecType, tuple[int, ...]]:
 
 def _limits(reader: Reader, allowed: int) -> tuple[int, SizeLimits]:
     flags = reader.byte()
-    if flags & ~allowed:
+    # A flag with nothing behind it: WebAssembly 3.0 does not know that of page sizes.
+    if flags & ~allowed or (flags & _PAGES and reader.pos >= len(reader.data)):
         raise DecodeError("malformed limits flags", offset=reader.pos - 1)
     minimum = reader.take(read_u64)
     maximum = reader.take(read_u64) if flags & _MAX else None

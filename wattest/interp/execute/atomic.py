@@ -83,8 +83,7 @@ def _compare_exchange(size: int) -> Callable[..., Any]:
     def cmpxchg(mem: MemInst, offset: int, i: int, a: int, b: int) -> Any:
         place = _place(mem, size, i + offset)
         old = number.unpack_from(mem.data, place)[0]
-        # A narrow one compares all bits of what is expected: too large a number is never there.
-        if old == a:
+        if old == a & mask:
             number.pack_into(mem.data, place, b & mask)
         return old
 

@@ -354,6 +354,8 @@ class Checker:
             or not _all_match(here, types[missing:])
         ):
             what = "function" if frame.opcode == "function" else "block"
+            if missing >= 0 and frame.opcode in ("try", "catch", "catch_all"):
+                what = "instruction"
             raise Invalid(
                 f"type mismatch: {what} requires {show(types)} but stack has {show(here)}"
             )

@@ -31,7 +31,7 @@ _PAGE_BITS = 16
 _MOST_PAGES = {(32, 16): 1 << 16, (64, 16): 1 << 48, (32, 0): (1 << 32) - 1, (64, 0): (1 << 64) - 1}
 _MOST_ELEMENTS = {32: (1 << 32) - 1, 64: (1 << 64) - 1}
 _PAGES_TEXT = {
-    (32, 16): "65536 pages (4 GiB) for i32",
+    (32, 16): "65536 pages (4GiB) for i32",
     (64, 16): "2^48 pages (256 TiB) for i64",
     (32, 0): "2^32-1 pages of one byte for i32",
     (64, 0): "2^64-1 pages of one byte for i64",
