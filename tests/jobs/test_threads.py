@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import wattest
+from wattest.cli import cli
 from wattest.conformance.tools import NO_WASM_TOOLS, run_wasm_tools, wasm_tools
 
 pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
@@ -77,3 +79,14 @@ def test_a_feature_is_part_of_the_policy_only_when_it_was_given(tmp_path: Path) 
     assert policy["features"] == ["custom_page_sizes", "wide_arithmetic"]
     plain = written(tmp_path, '(module (memory (export "memory") 1) (func (export "_start")))')
     assert "features" not in wattest.run(plain).receipt.claim["policy"]
+
+
+def test_a_recording_of_such_a_run_replays(tmp_path: Path) -> None:
+    program = written(tmp_path, PAGES)
+    record = tmp_path / "recording"
+    for args in (
+        ["run", "--features", "custom_page_sizes", "--record", str(record), str(program)],
+        ["replay", str(record)],
+    ):
+        result = CliRunner().invoke(cli, args)
+        assert result.exit_code == 0, result.output

@@ -27,7 +27,17 @@ from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
-from wattest.interp.segments import BULK, CALL, NEXT, RETURN, THROW, Edge, Segment, Site
+from wattest.interp.segments import (
+    BULK,
+    CALL,
+    NEXT,
+    RETURN,
+    THROW,
+    Breakpoint,
+    Edge,
+    Segment,
+    Site,
+)
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
@@ -165,6 +175,21 @@ class Machine:
         `Store.on_break` is called, and where any engine can take the state over."""
         return self._owed and self._code.costs[self._pc] > 0
 
+    @property
+    def due(self) -> int:
+        """What the segment costs that is still to be paid for; 0 when none is."""
+        return self._code.costs[self._pc] if self._owed else 0
+
+    @property
+    def place(self) -> tuple[WasmFunc | None, int]:
+        """The innermost function, and the index of its next instruction."""
+        return self._code.func, self._pc
+
+    @property
+    def depth(self) -> int:
+        """The number of frames."""
+        return len(self._callers) + 1
+
     def state(self) -> MachineState:
         """The state in the form that belongs to no engine.
 
@@ -258,6 +283,12 @@ class Machine:
 
     def _stopped(self, error: BaseException) -> None:
         """Let whoever catches the error find the machine."""
+        if isinstance(error, Breakpoint) and error.machine is None:
+            # Nothing of the instruction has run: as it was before its segment was paid.
+            self._at_rest = True
+            self._owed = error.paid and self._code.costs[self._pc] > 0
+            if error.paid:
+                self.store.fuel_used -= self._code.costs[self._pc]
         if self._at_rest and getattr(error, "machine", None) is None:
             with suppress(AttributeError):  # some classes allow no attributes
                 error.machine = self  # type: ignore[attr-defined]
@@ -604,6 +635,8 @@ class Machine:
         if store.fuel_limit is not None and store.fuel_used + units > store.fuel_limit:
             self._exhausted(units, border=False)
         store.fuel_used += units
+        if store.on_charge is not None:
+            store.on_charge(self, units)
 
     def _break(self) -> None:
         """At a segment border: call `Store.on_break` if it is time."""

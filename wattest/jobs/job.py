@@ -114,6 +114,7 @@ class Job:
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
         features: what beyond WebAssembly 3.0 its modules may use.
+        name: the guest's argv[0]; the program's file name when None.
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
@@ -136,6 +137,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     engine: str = "auto"
     features: frozenset[str] = frozenset()
+    name: str | None = None
 
     def __post_init__(self) -> None:
         for name in sorted(self.features - OPTIONAL):
@@ -161,8 +163,8 @@ class Job:
 
     @property
     def program_name(self) -> str:
-        """The program's file name, which is the guest's argv[0]."""
-        return guest_text(self.program.name)
+        """The guest's argv[0]."""
+        return guest_text(self.program.name) if self.name is None else self.name
 
     def _check_limits(self) -> None:
         for item in fields(self.limits):

@@ -23,7 +23,7 @@ _add("unreachable", [], "TRAP(TRAP_UNREACHABLE)")
 _add("copy", [], "fp[pc[3]] = fp[pc[2]]\n" + _go(4))
 _add("copy2", [], "fp[pc[3]] = fp[pc[2]]\nfp[pc[5]] = fp[pc[4]]\n" + _go(6))
 _add("const32", [], "fp[pc[3]] = <uint32_t>pc[2]\n" + _go(4))
-_add("const64", [], "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\n" + _go(6))
+_add("const64", [], "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\n" + _go(6))
 _add("move_many", [], "memmove(fp + pc[3], fp + pc[2], <size_t><uint32_t>pc[4] * 8)\n" + _go(6))
 _add(
     "select",
@@ -37,14 +37,28 @@ _add(
 )
 
 # Globals: [cell address][slot]
-_add("global_get", [], "fp[pc[4]] = (<uint64_t**>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_i", [], "r = (<uint64_t**>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_d", [], "d = u2d((<uint64_t**>(pc + 2))[0][0])\n" + _go(6))
-_add("global_get_f", [], "s = u2f(<uint32_t>(<uint64_t**>(pc + 2))[0][0])\n" + _go(6))
-_add("global_set", [], "(<uint64_t**>(pc + 2))[0][0] = fp[pc[4]]\n" + _go(6))
-_add("global_set_i", [], "(<uint64_t**>(pc + 2))[0][0] = r\n" + _go(6))
-_add("global_set_d", [], "(<uint64_t**>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
-_add("global_set_f", [], "(<uint64_t**>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
+_add("global_get", [], "fp[pc[4]] = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
+_add("global_get_i", [], "r = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
+_add("global_get_d", [], "d = u2d((<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
+_add("global_get_f", [], "s = u2f(<uint32_t>(<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
+_add("global_set", [], "(<cell_slot*>(pc + 2))[0][0] = fp[pc[4]]\n" + _go(6))
+_add("global_set_i", [], "(<cell_slot*>(pc + 2))[0][0] = r\n" + _go(6))
+_add("global_set_d", [], "(<cell_slot*>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
+_add("global_set_f", [], "(<cell_slot*>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
+
+# Vectors, in two slots: [destination][][the two words]; the others as for one slot
+_add(
+    "const_v",
+    [],
+    "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\nfp[pc[2] + 1] = (<cell_u64*>(pc + 6))[0]\n" + _go(8),
+)
+_add(
+    "select_v",
+    [],
+    "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + _go(6),
+)
+_add("global_get_v", [], "v_put(fp + pc[4], v_get((<cell_slot*>(pc + 2))[0]))\n" + _go(6))
+_add("global_set_v", [], "v_put((<cell_slot*>(pc + 2))[0], v_get(fp + pc[4]))\n" + _go(6))
 
 # Branches: an edge is [distance][cost]
 _TAKE = """
@@ -120,7 +134,7 @@ _ENTER_LOCALS = [
     "uint32_t i",
     "uint32_t n",
 ]
-_add("call", _ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
+_add("call", _ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
 
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
 # what the callee returns to. [link slot][distance][function]
@@ -158,7 +172,11 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
-_add("call_cross", _ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"))
+_add(
+    "call_cross",
+    _ENTER_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"),
+)
 _add(
     "return_cross",
     ["uint64_t* l"],
@@ -178,23 +196,18 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 
 # [link slot][distance][table][type][index slot]
 _FIND = """
-t = (<TableRec**>(pc + 4))[0]
-x = <uint32_t>{index}
+t = (<cell_table*>(pc + 4))[0]
+x = {index}
 if unlikely(x >= t.size):
     TRAP(TRAP_UNDEFINED)
 f = <Func*>t.elems[x]
 if unlikely(f == NULL):
     c.detail = x
     TRAP(TRAP_UNINITIALIZED)
-if unlikely(f.type != (<void**>(pc + 6))[0]):
+if unlikely(f.type != (<cell_type*>(pc + 6))[0]):
     TRAP(TRAP_TYPE)
 """
-_FIND_LOCALS = ["TableRec* t", "uint32_t x"]
-_TURN = """
-if unlikely(f.inst != c.inst and f.inst != NULL):
-    c.func = f
-    return NEXT(<int32_t*>&c.cross_call, fp, mem, c, fuel, <uint64_t>pc, d, s)
-"""
+_FIND_LOCALS = ["TableRec* t", "uint64_t x"]
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"call_indirect_{_mode}",
@@ -211,7 +224,7 @@ _add(
 )
 
 # Tail calls: [link slot][first argument][function][slots of this frame]; what follows the
-# cell returns the results of a host function or of another instance.
+# cell returns the results of a host function.
 _TAIL = """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
@@ -236,7 +249,61 @@ if unlikely(fuel < 0):
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
 _TAIL_LOCALS = [*_ENTER_LOCALS, "uint64_t back"]
-_add("return_call", _TAIL_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n"))
+_add(
+    "return_call", _TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n")
+)
+# Into another instance. A frame that was itself entered from another instance has below it
+# what leads back there, and hands it on; so a chain of such calls takes no more than the first.
+_TAIL_CROSS = """
+l = fp + pc[2]
+left = l[2] + <uint32_t>pc[{own}] - f.slots
+if unlikely(left & GUARDS != GUARDS):
+    TRAP(TRAP_STACK)
+if unlikely(f.inst.state != c.inst.state):
+    return leave(pc, fp, mem, c, fuel, STATUS_FOREIGN)
+fuel -= f.cost
+back = l[0]
+delta = l[1]
+if back == <uint64_t>c.cross:
+    memmove(fp, fp + pc[3], <size_t>f.params * 8)
+else:
+    memmove(fp + 3, fp + pc[3], <size_t>f.params * 8)
+    fp[0] = back
+    fp[1] = <uint64_t>c.inst
+    fp[2] = f.results
+    fp = fp + 3
+    back = <uint64_t>c.cross
+    delta += 3
+l = fp + f.link
+l[0] = back
+l[1] = delta
+l[2] = left
+i = f.params
+n = f.locals
+while i < n:
+    fp[i] = 0
+    i += 1
+c.inst = f.inst
+mem = NULL
+c.memlen = 0
+if c.inst.mems != NULL:
+    mem = c.inst.mems[0].base
+    c.memlen = c.inst.mems[0].length
+pc = f.code
+if unlikely(fuel < 0):
+    return stop_entry(pc, fp, mem, c, fuel, f.cost)
+return NEXT(pc, fp, mem, c, fuel, r, d, s)
+"""
+_add(
+    "return_call_cross",
+    _TAIL_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL_CROSS.format(own=6).strip("\n"),
+)
+_add(
+    "return_call_indirect_cross",
+    _TAIL_LOCALS,
+    "f = c.func\n" + _TAIL_CROSS.format(own=9).strip("\n"),
+)
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"return_call_indirect_{_mode}",
@@ -245,24 +312,31 @@ for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
         + "\nif f.inst != c.inst:\n"
         + "    if f.inst != NULL:\n"
         + "        c.func = f\n"
-        + "        return h_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
+        + "        return h_return_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
         + "\n".join("    " + line for line in _ENTER.format(size=10).strip("\n").splitlines())
         + "\n"
         + _TAIL.format(own=9).strip("\n"),
     )
 # Stubs that a function's calls lead to: [function]
 _add(
-    "lower", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)"
+    "lower",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)",
 )
-_add("host", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)")
+_add(
+    "host",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)",
+)
 
-# Tables: [table][index][slot]
+# Tables: [table][index][slot]. A slot with an i32 has zeros above it, so that the whole of it is
+# the index, whether the table's addresses have 32 bits or 64; of memories below likewise.
 _add(
     "table_get",
-    ["TableRec* t", "uint32_t x"],
+    ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
-x = <uint32_t>fp[pc[4]]
+t = (<cell_table*>(pc + 2))[0]
+x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 fp[pc[5]] = t.elems[x]
@@ -271,17 +345,17 @@ fp[pc[5]] = t.elems[x]
 )
 _add(
     "table_set",
-    ["TableRec* t", "uint32_t x"],
+    ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
-x = <uint32_t>fp[pc[4]]
+t = (<cell_table*>(pc + 2))[0]
+x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 t.elems[x] = fp[pc[5]]
 """
     + _go(6),
 )
-_add("table_size", [], "fp[pc[4]] = (<TableRec**>(pc + 2))[0].size\n" + _go(6))
+_add("table_size", [], "fp[pc[4]] = (<cell_table*>(pc + 2))[0].size\n" + _go(6))
 _add("table_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_TABLE)")
 _PAY = """
 paid = (n + {less}) >> {shift}
@@ -294,18 +368,21 @@ _PAY_ELEMS = _PAY.format(less=7, shift=3)
 _PAY_BYTES = _PAY.format(less=63, shift=6)
 _BULK = ["uint64_t to", "uint64_t start", "uint64_t n", "uint64_t paid"]
 _OPERANDS = """
-to = <uint32_t>fp[pc[2]]
-start = {middle}
-n = <uint32_t>fp[pc[2] + 2]
+to = fp[pc[2]]
+start = fp[pc[2] + 1]
+n = fp[pc[2] + 2]
 """
-_THREE = _OPERANDS.format(middle="<uint32_t>fp[pc[2] + 1]")
+_WITHIN = """
+if unlikely(n > {0} or start > {0} - n or n > {1} or to > {1} - n):
+    TRAP(TRAP_{2})
+""".strip("\n")
 # [first operand][number of elements, memory or table][...]
 _add(
     "table_fill",
     ["TableRec* t", "uint64_t i", *_BULK],
     "t = c.inst.tables[pc[3]]\n"
-    + _OPERANDS.format(middle="fp[pc[2] + 1]").strip("\n")
-    + "\nif unlikely(to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS.strip("\n")
+    + "\nif unlikely(n > t.size or to > t.size - n):\n    TRAP(TRAP_TABLE)"
     + _PAY_ELEMS
     + "i = 0\nwhile i < n:\n    t.elems[to + i] = start\n    i += 1\n"
     + _go(4),
@@ -314,8 +391,8 @@ _add(
     "table_copy",
     ["TableRec* t", "TableRec* u", *_BULK],
     "t = c.inst.tables[pc[3]]\nu = c.inst.tables[pc[4]]"
-    + _THREE
-    + "if unlikely(start + n > u.size or to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -324,8 +401,8 @@ _add(
     "table_init",
     ["TableRec* t", "ElemRec* u", *_BULK],
     "t = c.inst.tables[pc[4]]\nu = c.inst.elems + pc[3]"
-    + _THREE
-    + "if unlikely(start + n > u.size or to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -339,8 +416,8 @@ _add(
     "memory_fill",
     ["MemRec* m", *_BULK],
     "m = c.inst.mems[pc[3]]"
-    + _THREE
-    + "if unlikely(to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + "if unlikely(n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
     + _PAY_BYTES
     + "if n:\n    memset(m.base + to, <int>(start & 0xff), n)\n"
     + _go(4),
@@ -349,8 +426,8 @@ _add(
     "memory_copy",
     ["MemRec* m", "MemRec* o", *_BULK],
     "m = c.inst.mems[pc[3]]\no = c.inst.mems[pc[4]]"
-    + _THREE
-    + "if unlikely(start + n > o.length or to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + _WITHIN.format("o.length", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.base + start, n)\n"
     + _go(6),
@@ -359,8 +436,8 @@ _add(
     "memory_init",
     ["MemRec* m", "DataRec* o", *_BULK],
     "m = c.inst.mems[pc[4]]\no = c.inst.datas + pc[3]"
-    + _THREE
-    + "if unlikely(start + n > o.size or to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + _WITHIN.format("o.size", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.data + start, n)\n"
     + _go(6),

@@ -10,7 +10,16 @@ cdef void push_slot(Low* l) noexcept nogil:
         return
     e = &l.stack[l.height]
     e.kind = IN_SLOT
+    e.wide = False
     l.height += 1
+
+cdef void push_slots(Low* l, int32_t count, const uint8_t* wide) noexcept nogil:
+    """Push slots; `wide` tells which are second halves of vectors, NULL that none is."""
+    cdef int32_t i
+    for i in range(count):
+        push_slot(l)
+        if wide != NULL and wide[i] and not l.failed:
+            l.stack[l.height - 1].wide = True
 
 cdef void push_const(Low* l, uint64_t value) noexcept nogil:
     if l.height >= l.capacity:
@@ -18,6 +27,7 @@ cdef void push_const(Low* l, uint64_t value) noexcept nogil:
         return
     l.stack[l.height].kind = IN_CONST
     l.stack[l.height].value = value
+    l.stack[l.height].wide = False
     l.height += 1
 
 cdef void push_local(Low* l, uint32_t local) noexcept nogil:
@@ -28,6 +38,7 @@ cdef void push_local(Low* l, uint32_t local) noexcept nogil:
     e = &l.stack[l.height]
     e.kind = IN_LOCAL
     e.local = local
+    e.wide = False
     e.chain = l.chains[local]
     l.chains[local] = l.height
     l.height += 1
@@ -60,7 +71,7 @@ cdef void load_const(Low* l, int32_t slot, uint64_t value) noexcept nogil:
     else:
         pos = emit(l, H_CONST64, 6)
         l.code[pos + 2] = slot
-        (<uint64_t*>(l.code + pos + 4))[0] = value
+        (<cell_u64*>(l.code + pos + 4))[0] = value
         l.last_dst = pos + 2
     l.last_slot = slot
 
@@ -78,7 +89,7 @@ cdef void copy_slot(Low* l, int32_t source, int32_t target) noexcept nogil:
             l.code[pos + 2] = source
             l.code[pos + 3] = target
             return
-        (<handler_t*>(l.code + pos))[0] = HANDLERS[H_COPY2]
+        (<cell_handler*>(l.code + pos))[0] = HANDLERS[H_COPY2]
         l.code[pos + 4] = source
         l.code[pos + 5] = target
         l.last_id = H_COPY2
@@ -156,7 +167,7 @@ cdef inline bint in_register(Low* l, Entry* e, int32_t height, int32_t kind) noe
 
 cdef inline void to_register(Low* l) noexcept nogil:
     """Have the cell before leave its result in the register."""
-    (<handler_t*>(l.code + l.last))[0] = HANDLERS[l.last_id + 1]
+    (<cell_handler*>(l.code + l.last))[0] = HANDLERS[l.last_id + 1]
 
 
 # Instructions
