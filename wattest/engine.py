@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from wattest.interp.module import Module
     from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store
+    from wattest.interp.state import MachineState, MachineView
 
 __all__ = [
     "FUEL_VERSION",
@@ -87,5 +88,12 @@ class Engine(Protocol):
     def invoke(self, store: Store, func: FuncInst, args: Sequence[Any]) -> list[Any]:
         """Call a function with values of its parameter types (spec 4.7.3), run to the end.
 
-        Raises Trap, LimitExceeded, FuelExhausted, Exit, or what a host function raised.
+        Raises Trap, LimitExceeded, FuelExhausted, Exit, or what a host function raised. What
+        stops a run without ending it has the stopped machine as its ``machine``.
+        """
+
+    def machine(self, store: Store, state: MachineState) -> MachineView:
+        """A machine that goes on from a state, wherever that comes from (docs/state.md).
+
+        Raises StateError: the state does not fit, or is none that this engine can begin at.
         """

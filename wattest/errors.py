@@ -255,6 +255,9 @@ class LimitExceeded(WattestError):
             ``"heap fields"``, ``"module size"``, ``"bytes written"``.
         allowed: the limit's value, in its own unit, or None.
         backtrace: the guest's frames where it was running, innermost first.
+        machine: the stopped run, to be looked at and, where it can, to go on (docs/state.md); or
+            None. Whatever else stops a run (Ctrl-C, what `Store.on_slice`, `Store.on_break` or a
+            host function raise) is given this attribute too.
     """
 
     def __init__(
@@ -267,6 +270,7 @@ class LimitExceeded(WattestError):
         self.limit = limit
         self.allowed = allowed
         self.backtrace: tuple[FrameInfo, ...] = tuple(backtrace)
+        self.machine: Any = None
 
     def __str__(self) -> str:
         allowed = "" if self.allowed is None else f" ({self.allowed})"
@@ -277,12 +281,14 @@ class FuelExhausted(LimitExceeded):
     """The next segment costs more fuel than is left; the run stopped before it.
 
     Attributes:
-        machine: the engine's state of the stopped run, or None.
+        needed: units that the next step costs.
+        at_border: whether it stopped at a segment border; else before a bulk instruction.
     """
 
     def __init__(self, allowed: int | None = None, backtrace: Sequence[FrameInfo] = ()) -> None:
         super().__init__("fuel", allowed, backtrace)
-        self.machine: Any = None
+        self.needed = 0
+        self.at_border = True
         self._go_on: Callable[[int], Any] | None = None
 
     @property

@@ -13,6 +13,7 @@ from wattest.interp.machine import Machine
 from wattest.interp.module import Module
 from wattest.interp.reference import ReferenceEngine
 from wattest.interp.runtime import Extern, HostFunc, ModuleInst, Store, WasmFunc
+from wattest.interp.state import entry_state
 from wattest.interp.types import FuncType, ValType, func_deftype
 from wattest.interp.validate import validate_module
 
@@ -57,7 +58,7 @@ class Guest:
 
     def machine(self, name: str, *args: Any) -> Machine:
         """A machine about to call an export."""
-        return ENGINE.machine(self.store, self.func(name), args)
+        return ENGINE.machine(self.store, entry_state(self.func(name), args))
 
     def step_through(self, name: str, *args: Any) -> list[Any]:
         """Call an export, one instruction at a time."""

@@ -294,7 +294,7 @@ def test_a_stop_inside_a_nested_call_cannot_go_on() -> None:
     )
     with pytest.raises(FuelExhausted) as caught:
         guest.call("f")
-    assert caught.value.machine is None
+    assert not caught.value.machine.resumable
     assert [frame.function for frame in caught.value.backtrace] == [2, None, 1]
 
 

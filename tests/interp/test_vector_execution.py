@@ -9,6 +9,7 @@ from wattest import V128
 from wattest.interp.decode import decode_module
 from wattest.interp.reference import ReferenceEngine
 from wattest.interp.runtime import Store, WasmFunc
+from wattest.interp.state import entry_state
 from wattest.interp.validate import validate_module
 
 wasmtime = pytest.importorskip("wasmtime")
@@ -106,7 +107,7 @@ def test_a_step_does_what_a_run_does() -> None:
         inst = engine.instantiate(store, module, ())
         func = inst.exports["f"]
         assert isinstance(func, WasmFunc)
-        machine = engine.machine(store, func, ())
+        machine = engine.machine(store, entry_state(func, ()))
         if stepping:
             while machine.step():
                 pass

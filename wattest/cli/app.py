@@ -27,7 +27,7 @@ from wattest.version import __version__
 
 __all__ = ["COMMANDS", "cli", "main"]
 
-COMMANDS = ("run", "inspect", "validate", "disassemble", "store")
+COMMANDS = ("run", "job", "store", "inspect", "validate", "disassemble")
 """The commands, as the help lists them. ``name`` is the click command of that name in
 ``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""
 

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from wattest.audit import readable_json
 from wattest.cli.messages import printable, put, writing
+from wattest.cli.tables import make_console
 from wattest.interp.features import DESCRIPTIONS
 from wattest.jobs.modules import inspect_module
 
 __all__ = ["inspect"]
-
-_WIDE = 500
-"""Columns for a file or pipe: wide enough that no row of a table is folded."""
 
 _KINDS = {
     "command": "command: runs by its _start",
@@ -45,9 +42,7 @@ def inspect(program: Path, as_json: bool) -> None:
 
 
 def _show(program: Path, found: dict[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, soft_wrap=True, width=_WIDE)
+    console = make_console()
     facts = list(_facts(program, found))
     width = max(len(name) for name, _ in facts)
     for name, value in facts:

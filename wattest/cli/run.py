@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wattest.cli.messages import (
     BROKEN_PIPE,
+    describe,
     limit_message,
     put,
     say,
@@ -24,18 +25,29 @@ from wattest.cli.messages import (
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.engine import Limits
-from wattest.errors import InputError, LimitExceeded, OutputError, Trap, one_line
+from wattest.errors import (
+    InputError,
+    LimitExceeded,
+    OutputError,
+    Trap,
+    WattestError,
+    one_line,
+)
 from wattest.jobs import Interrupted, Job, RunResult, run_job
 from wattest.jobs.job import (
     guest_text,
     parse_directory,
     parse_env,
     parse_input,
+    parse_labels,
     parse_linked_module,
     parse_output,
 )
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
+
+if TYPE_CHECKING:
+    from wattest.jobs.log import Recorder
 
 __all__ = ["run"]
 
@@ -158,6 +170,15 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 @click.option(
     "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
 )
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="K=V",
+    help="Mark the run in the log (wattest job list --label K=V finds it).",
+)
+@click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -179,6 +200,8 @@ def run(
     seed: str,
     result_dir: Path | None,
     receipt: str | None,
+    labels: tuple[str, ...],
+    no_log: bool,
     quiet: bool,
     program: Path,
     args: tuple[str, ...],
@@ -209,7 +232,13 @@ def run(
     )
     home = None if receipt in (None, "-") else _check_writable(Path(receipt))
     line = StatusLine() if not quiet and stderr_is_terminal() else None
-    with _signals():
+    recorder = None
+    marks = parse_labels(labels)
+    if not no_log:
+        from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
+
+        recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
+    with _signals(), _failures(recorder):
         try:
             result = run_job(
                 job,
@@ -218,11 +247,30 @@ def run(
                 stdout=open_tee("stdout", line),
                 stderr=open_tee("stderr", line),
                 progress=line,
+                started=None if recorder is None else recorder.running,
             )
         finally:
             if line is not None:
                 line.clear()
-    return _report(result, receipt, home, quiet, kept=result_dir is not None)
+    try:
+        return _report(result, receipt, home, quiet, kept=result_dir is not None)
+    finally:
+        if recorder is not None:
+            kept = not result.folder.is_temporary or recorder.keep(result.folder)
+            recorder.ended(result, kept=kept)
+
+
+@contextmanager
+def _failures(recorder: Recorder | None) -> Iterator[None]:
+    """Write what kept a run from beginning, or its results from being there, into the log."""
+    try:
+        yield
+    except BaseException as error:
+        if recorder is not None:
+            known = isinstance(error, WattestError)
+            text = describe(error)[0] if isinstance(error, WattestError) else ""
+            recorder.failed(text if known else f"{type(error).__name__}: {error}")
+        raise
 
 
 def _report(

@@ -2,12 +2,15 @@
 
 Its whole state is data: a stack of frames, each a list of values, and the index of the next
 instruction. It can be stepped one instruction at a time (`Machine.step`), looked at between
-steps (`Machine.frames`), and run to the end (`Machine.run`), in any order.
+steps (`Machine.frames`), and run to the end (`Machine.run`), in any order. `Machine.state` gives
+that state in a form that belongs to no engine, and `Machine.from_state` takes it up, in a store of
+the accelerator too (docs/state.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +22,13 @@ from wattest.errors import (
     StackExhausted,
     Trap,
 )
+from wattest.interp.builder import CALLS
 from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
 from wattest.interp.segments import BULK, CALL, NEXT, RETURN, THROW, Edge, Segment, Site
+from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
 
@@ -52,6 +57,11 @@ class Frame:
     locals: tuple[Any, ...]
     operands: tuple[Any, ...]
 
+    @property
+    def offset(self) -> int:
+        """Byte offset, in the module's binary, of that instruction."""
+        return self.instr.offset
+
 
 class Machine:
     """One invocation.
@@ -63,6 +73,7 @@ class Machine:
 
     Attributes:
         results: the values returned, once there are any; else None.
+        outer: the machine whose host function made this invocation, once it has run; else None.
     """
 
     def __init__(self, store: Store, code: FunctionCode, args: Sequence[Any] = ()) -> None:
@@ -76,19 +87,105 @@ class Machine:
         # Whether the segment at _pc is still to be paid for.
         self._owed = True
         self._outer = (0, 0)
-        # False once the state is not that between two instructions: after a trap or Ctrl-C.
-        self._resumable = True
+        self.outer: Any = None
+        # The host function whose call is in progress, with its arguments, at a call at _pc.
+        self._calling: tuple[FuncInst, list[Any]] | None = None
+        # False once the state is not that between two instructions: while it runs, after a trap.
+        self._at_rest = True
+        self._entered = False
+        self._running = False
+        # Whether the host function whose call is in progress has called the guest.
+        self._gone = False
+
+    @classmethod
+    def from_state(cls, store: Store, state: MachineState) -> Machine:
+        """A machine that goes on from a state, wherever it comes from.
+
+        Args:
+            store: the store that the functions of the frames live in; of any engine.
+            state: the state; one of this engine or of another.
+
+        Raises:
+            StateError: a frame does not fit its function.
+        """
+        if not state.frames:
+            raise StateError("a machine has at least one frame")
+        outermost = prepare(state.frames[-1].func)
+        machine = cls(store, outermost, outermost.rest[: outermost.params])
+        callers: list[tuple[list[Any], Site]] = []
+        for frame in reversed(state.frames[1:]):
+            code, pc = _place(frame)
+            site = code.single(pc).site if code.instrs[pc].op.name in CALLS else None
+            if site is None or site.kind != CALL:
+                raise StateError(f"no call at 0x{frame.offset:x} in function {frame.func.index}")
+            callers.append((_values(frame, code, site.begin - code.locals), site))
+        frame = state.frames[0]
+        code, pc = _place(frame)
+        height = code.heights[pc]
+        if state.calling is not None:
+            if state.owed or code.instrs[pc].op.name not in CALLS:
+                raise StateError(f"no host function is called at 0x{frame.offset:x}")
+            height = code.single(pc).site.begin - code.locals
+            machine._calling = (state.calling.func, list(state.calling.args))
+        machine._callers = callers
+        machine._save(code, _values(frame, code, height), pc, state.owed)
+        return machine
 
     # Looking
 
     @property
     def frames(self) -> list[Frame]:
         """The frames, innermost first."""
-        height = self._code.heights[self._pc]
-        frames = [_frame(self._code, self._r, self._pc, height)]
+        frames = [_frame(self._code, self._r, self._pc, self._height())]
         for r, site in reversed(self._callers):
             frames.append(_frame(site.code, r, site.pc, site.begin - site.code.locals))
         return frames
+
+    def _height(self) -> int:
+        """The number of operands of the innermost frame."""
+        if self._calling is not None:
+            return self._code.single(self._pc).site.begin - self._code.locals
+        return self._code.heights[self._pc]
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `run` and `step` can go on: not when it has ended, nor after a trap, nor where
+        the host function around it is gone, or the one it was calling has called the guest."""
+        return (
+            self._at_rest
+            and not self._running
+            and not self._gone
+            and self.results is None
+            and (not self._entered or self.outer is self.store.machine)
+        )
+
+    @property
+    def at_border(self) -> bool:
+        """Whether it stands at a segment border whose segment is still to be paid for: where
+        `Store.on_break` is called, and where any engine can take the state over."""
+        return self._owed and self._code.costs[self._pc] > 0
+
+    def state(self) -> MachineState:
+        """The state in the form that belongs to no engine.
+
+        Raises:
+            StateError: it is not between two instructions (it trapped), or has ended.
+        """
+        if not self._at_rest and not (self._running and self._calling is not None):
+            raise StateError("the machine is not between two instructions")
+        if self.results is not None:
+            raise StateError("the machine has ended")
+        frames = []
+        for frame in self.frames:
+            if frame.func is None:
+                raise StateError("a constant expression has no state of its own")
+            frames.append(FrameState(frame.func, frame.offset, frame.locals, frame.operands))
+        calling = None
+        if self._calling is not None:
+            func, args = self._calling
+            assert isinstance(func, HostFunc)
+            calling = HostCall(func, tuple(args))
+        return MachineState(tuple(frames), self._owed, calling)
 
     def backtrace(self) -> tuple[FrameInfo, ...]:
         """The frames as errors show them, innermost first."""
@@ -114,14 +211,23 @@ class Machine:
             FuelExhausted: it can be run on once the store has more fuel.
             RuntimeError: an earlier run or step ended in an error that it cannot go on from.
             GuestException: the guest threw an exception and did not catch it.
-            Exception: what a host function or `Store.on_slice` raised; after the latter it can
-                be run on.
+            Exception: what a host function, `Store.on_slice` or `Store.on_break` raised; it can
+                be run on, which calls the host function again (see `resumable`).
+
+        Where it can be run on, the error has this machine as its ``machine``.
         """
         if self.results is not None:
             return self.results
         self._enter()
         try:
+            if self._calling is not None:
+                self._call_again()
+                if self.results is not None:
+                    return self.results
             return self._run()
+        except BaseException as error:
+            self._stopped(error)
+            raise
         finally:
             self._leave()
 
@@ -138,21 +244,38 @@ class Machine:
             return False
         self._enter()
         try:
-            self._step()
-            self._resumable = True
+            if self._calling is not None:
+                self._call_again()
+            else:
+                self._step()
+            self._at_rest = True
+        except BaseException as error:
+            self._stopped(error)
+            raise
         finally:
             self._leave()
         return self.results is None
 
+    def _stopped(self, error: BaseException) -> None:
+        """Let whoever catches the error find the machine."""
+        if self._at_rest and getattr(error, "machine", None) is None:
+            with suppress(AttributeError):  # some classes allow no attributes
+                error.machine = self  # type: ignore[attr-defined]
+
     def _enter(self) -> None:
-        if not self._resumable:
-            raise RuntimeError("this machine has stopped for good")
+        if not self.resumable:
+            raise RuntimeError(
+                "this machine is running" if self._running else "this machine has stopped for good"
+            )
         store = self.store
         limits = store.limits
         self._outer = (store.frames, store.slots)
         store.frames += 1 + len(self._callers)
         store.slots += self._code.slots + sum(site.code.slots for _, site in self._callers)
         store.nesting += 1
+        store.entries += 1
+        self.outer, store.machine = store.machine, self
+        self._entered = self._running = True
         if (
             store.nesting > MAX_NESTING
             or store.frames > limits.frames
@@ -160,12 +283,14 @@ class Machine:
         ):
             self._leave()
             raise StackExhausted()
-        self._resumable = False
+        self._at_rest = False
 
     def _leave(self) -> None:
         store = self.store
         store.frames, store.slots = self._outer
         store.nesting -= 1
+        store.machine = self.outer
+        self._running = False
 
     def _save(self, code: FunctionCode, r: list[Any], pc: int, owed: bool) -> None:
         """Make the state that of the machine at rest."""
@@ -186,10 +311,12 @@ class Machine:
         try:
             while True:
                 left -= edge.cost
-                if left < 0:
+                # (A bulk instruction may have used more than was left: then it is the next
+                # border that ends the slice.)
+                if left < 0 and edge.cost:
                     left += edge.cost
                     store.fuel_used = mark - left
-                    self._save(edge.code, r, edge.pc, edge.cost > 0)
+                    self._save(edge.code, r, edge.pc, True)
                     mark = self._next_slice(edge.cost)
                     left = mark - store.fuel_used - edge.cost
                 try:
@@ -294,8 +421,10 @@ class Machine:
         code, r, pc = self._code, self._r, self._pc
         if self._owed:
             cost = code.costs[pc]
+            if cost:
+                self._break()
             if store.fuel_limit is not None and store.fuel_used + cost > store.fuel_limit:
-                self._exhausted()
+                self._exhausted(cost, border=True)
             store.fuel_used += cost
             self._owed = False
         while code.instrs[pc].op.name in ("end", "else") and pc < len(code.instrs) - 1:
@@ -331,17 +460,7 @@ class Machine:
             args = r[site.begin : site.end]
             tail = site.kind != CALL
             if not isinstance(func, WasmFunc):
-                try:
-                    results = self._call_host(func, args, site.code)
-                except GuestException as error:
-                    edge, r, _, _ = self._unwind_host(error, func, tail)
-                    self._save(edge.code, r, edge.pc, True)
-                    return
-                if tail:
-                    self._return(results)
-                else:
-                    r[site.begin : site.begin + len(results)] = results
-                    self._pc = site.next.pc
+                self._pass_host(site, r, func, args)
                 return
             code = prepare(func)
             left = site.code.slots if tail else 0
@@ -352,6 +471,28 @@ class Machine:
             if not tail:
                 callers.append((r, site))
             self._save(code, [*args, *code.rest], 0, True)
+
+    def _pass_host(self, site: Site, r: list[Any], func: FuncInst, args: list[Any]) -> None:
+        """Call a host function, for `step`."""
+        tail = site.kind != CALL
+        try:
+            results = self._call_host(func, args, site.code)
+        except GuestException as error:
+            edge, r, _, _ = self._unwind_host(error, func, tail)
+            self._save(edge.code, r, edge.pc, True)
+            return
+        if tail:
+            self._return(results)
+        else:
+            r[site.begin : site.begin + len(results)] = results
+            self._pc = site.next.pc
+
+    def _call_again(self) -> None:
+        """Call the host function whose call is in progress."""
+        assert self._calling is not None
+        func, args = self._calling
+        self._calling = None
+        self._pass_host(self._code.single(self._pc).site, self._r, func, args)
 
     def _return(self, results: list[Any]) -> None:
         if not self._callers:
@@ -366,19 +507,33 @@ class Machine:
     def _call_host(self, func: FuncInst, args: list[Any], code: FunctionCode) -> list[Any]:
         """Call a host function (spec 4.6.10, *host function call*)."""
         assert isinstance(func, HostFunc)
-        self.store.host_calls += 1
+        store = self.store
+        store.host_calls += 1
+        entries = store.entries
+        self._calling = (func, args)
         try:
-            return func.code(code.inst, args)
+            results = func.code(code.inst, args)
+            self._calling = None
+            return results
         except RecursionError:
-            if self.store.nesting == 1:
+            if store.nesting == 1:
                 raise
             # Guest and host called each other until Python's own stack was full.
             raise StackExhausted(self.backtrace()) from None
-        except (Trap, LimitExceeded) as error:
-            host = FrameInfo(None, None, func.name, None)
-            error.backtrace = (*error.backtrace, host, *self.backtrace())
-            if isinstance(error, FuelExhausted):
-                error.machine = None
+        except GuestException:
+            self._calling = None
+            raise
+        except BaseException as error:
+            if isinstance(error, (Trap, LimitExceeded)):
+                host = FrameInfo(None, None, func.name, None)
+                error.backtrace = (*error.backtrace, host, *self.backtrace())
+            if not isinstance(error, Trap):
+                # It can be called again, unless it has called the guest already.
+                self._at_rest = True
+                if entries == store.entries:
+                    store.host_calls -= 1
+                else:
+                    self._gone = True
             raise
 
     def _unwind(self, exn: ExnInst, *, tail: bool = False) -> tuple[Edge, list[Any], int, int]:
@@ -441,8 +596,21 @@ class Machine:
         """Pay for a bulk instruction (docs/fuel.md)."""
         store = self.store
         if store.fuel_limit is not None and store.fuel_used + units > store.fuel_limit:
-            self._exhausted()
+            self._exhausted(units, border=False)
         store.fuel_used += units
+
+    def _break(self) -> None:
+        """At a segment border: call `Store.on_break` if it is time."""
+        store = self.store
+        if (
+            store.break_at is not None
+            and store.on_break is not None
+            and store.fuel_used >= store.break_at
+        ):
+            store.break_at = None
+            self._at_rest = True
+            store.break_at = store.on_break(self)
+            self._at_rest = False
 
     def _next_slice(self, cost: int) -> int:
         """Begin a slice that has room for a segment.
@@ -454,31 +622,36 @@ class Machine:
             FuelExhausted: there is less fuel left than the segment costs.
         """
         store = self.store
+        self._break()
         if store.on_slice is not None:
-            self._resumable = True
+            self._at_rest = True
             try:
                 store.on_slice()
             except LimitExceeded as error:
                 error.backtrace = error.backtrace or self.backtrace()
                 raise
-            self._resumable = False
+            self._at_rest = False
         used = store.fuel_used
         size = max(_SLICE, cost)
         if store.fuel_limit is not None:
             size = min(size, store.fuel_limit - used)
             if size < cost:
-                self._exhausted()
+                self._exhausted(cost, border=True)
+        if store.break_at is not None:
+            size = min(size, max(store.break_at - used, cost))
         return used + size
 
     def _same_slice(self, mark: int) -> int:
         """The end of the slice after something that may have changed the fuel limit."""
-        limit = self.store.fuel_limit
-        return mark if limit is None else min(mark, limit)
+        limit, stop = self.store.fuel_limit, self.store.break_at
+        if limit is not None and limit < mark:
+            mark = limit
+        return mark if stop is None or mark < stop else stop
 
-    def _exhausted(self) -> None:
+    def _exhausted(self, needed: int, *, border: bool) -> None:
         error = FuelExhausted(self.store.fuel_limit, self.backtrace())
-        error.machine = self
-        self._resumable = True
+        error.needed, error.at_border = needed, border
+        self._at_rest = True
         raise error
 
     def _failure(self, error: Exception) -> Exception:
@@ -499,6 +672,30 @@ def _thrown(r: list[Any], site: Site) -> ExnInst:
         exn: ExnInst = r[site.end]
         return exn
     return ExnInst(site.tag, r[site.begin : site.end])
+
+
+def _place(frame: FrameState) -> tuple[FunctionCode, int]:
+    """A frame's code, and the index of its instruction."""
+    code = prepare(frame.func)
+    pc = code.index_of(frame.offset)
+    if pc is None:
+        raise StateError(f"no instruction at 0x{frame.offset:x} in function {frame.func.index}")
+    return code, pc
+
+
+def _values(frame: FrameState, code: FunctionCode, height: int) -> list[Any]:
+    """A frame's list of values."""
+    for what, wanted, given in (
+        ("locals", code.locals, len(frame.locals)),
+        ("operands", height, len(frame.operands)),
+    ):
+        if wanted != given:
+            raise StateError(
+                f"function {frame.func.index} has {wanted} {what} at 0x{frame.offset:x}, "
+                f"{given} given"
+            )
+    room = code.params + len(code.rest) - code.locals - height
+    return [*frame.locals, *frame.operands, *[None] * room]
 
 
 def _frame(code: FunctionCode, r: list[Any], pc: int, height: int) -> Frame:

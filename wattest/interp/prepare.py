@@ -125,6 +125,7 @@ class FunctionCode:
         self._charged: dict[int, Edge] = {}
         self._free: dict[int, Edge] = {}
         self._single: dict[int, Segment] = {}
+        self._indices: dict[int, int] | None = None
         self.entry = self.edge(0, charged=True)
 
     # Analysis
@@ -256,6 +257,12 @@ class FunctionCode:
             else:
                 costs[pc] = 1 + costs[pc + 1]
         self.costs = costs
+
+    def index_of(self, offset: int) -> int | None:
+        """The index of the instruction at a byte offset of the module, or None."""
+        if self._indices is None:
+            self._indices = {instr.offset: pc for pc, instr in enumerate(self.instrs)}
+        return self._indices.get(offset)
 
     # What runs
 

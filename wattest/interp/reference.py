@@ -11,6 +11,7 @@ from wattest.interp.machine import Machine
 from wattest.interp.module import Module
 from wattest.interp.prepare import prepare
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
+from wattest.interp.state import MachineState
 from wattest.interp.validate import validate_module
 
 __all__ = ["ReferenceEngine"]
@@ -44,9 +45,17 @@ class ReferenceEngine:
             LimitExceeded, Exit, Exception: what a host function or `Store.on_slice` raised.
         """
         if isinstance(func, WasmFunc):
-            return self.machine(store, func, args).run()
+            return Machine(store, prepare(func), args).run()
         return func.code(None, list(args))
 
-    def machine(self, store: Store, func: WasmFunc, args: Sequence[Any]) -> Machine:
-        """A machine about to call a function: for stepping and inspection."""
-        return Machine(store, prepare(func), args)
+    def machine(self, store: Store, state: MachineState) -> Machine:
+        """A machine that goes on from a state (docs/state.md); `entry_state` makes that of a call.
+
+        Args:
+            store: the store of the functions in the frames; one of the accelerator too.
+            state: the state.
+
+        Raises:
+            StateError: a frame does not fit its function.
+        """
+        return Machine.from_state(store, state)

@@ -65,9 +65,17 @@ class Store:
         fuel_limit: `FuelExhausted` is raised before ``fuel_used`` would exceed it; None: no bound.
         on_slice: called between slices of fuel, to look at clocks or show progress; whatever
             it raises ends the run.
+        break_at: at the first segment border with ``fuel_used`` at or beyond this number
+            ``on_break`` is called; None: never. A border whose segment costs nothing is none.
+        on_break: called with the machine (`wattest.interp.state.MachineView`) at such a border,
+            before its segment is paid for and ``break_at`` being None meanwhile. Returns the
+            next ``break_at`` (for a later border, even if it is not beyond ``fuel_used``);
+            what it raises stops the run, which can go on (``error.machine``).
         frames, slots: guest frames and operand slots in use by all nested calls together.
         nesting: invocations in progress: a host function that calls the guest again adds one.
         host_calls: calls of host functions so far.
+        entries: invocations so far.
+        machine: the reference's machine that runs now, or None.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
         heap: room for structures and arrays.
@@ -77,10 +85,14 @@ class Store:
     fuel_used: int = 0
     fuel_limit: int | None = None
     on_slice: Callable[[], None] | None = None
+    break_at: int | None = None
+    on_break: Callable[[Any], int | None] | None = None
     frames: int = 0
     slots: int = 0
     nesting: int = 0
     host_calls: int = 0
+    entries: int = 0
+    machine: Any = field(default=None, repr=False)
     peak_pages: int = 0
     engine_state: Any = None
     heap: Heap = field(init=False, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from wattest.audit.records import Content
 from wattest.errors import OutputError
 
 __all__ = ["Capture", "Interrupted"]
+
+
+_EVERY = 0.2
+"""Seconds for which a reader of the file may have to wait for what was written."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,6 +46,8 @@ class Capture:
         self._tee = tee
         self._state = hashlib.sha256()
         self._size = 0
+        self._shown = time.monotonic()
+        self._shown_size = 0
 
     def write(self, data: bytes) -> None:
         """Keep ``data``, then pass it on.
@@ -54,8 +61,19 @@ class Capture:
             raise self._failed(error) from error
         self._state.update(data)
         self._size += len(data)
+        self.show()
         if self._tee is not None:
             self._tee(data)
+
+    def show(self) -> None:
+        """Let other processes see what was written, if they have not for a while."""
+        now = time.monotonic()
+        if now - self._shown >= _EVERY and self._shown_size != self._size:
+            self._shown, self._shown_size = now, self._size
+            try:
+                self._file.flush()
+            except OSError as error:
+                raise self._failed(error) from error
 
     @property
     def content(self) -> Content:

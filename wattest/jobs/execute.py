@@ -129,6 +129,7 @@ def run_job(
     stderr: Tee | None = None,
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
+    started: Callable[[Path], None] | None = None,
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -140,6 +141,7 @@ def run_job(
             run.
         progress: is told how far the run is; what it raises ends the run.
         cache: what earlier runs of this process found, for this one to use and to add to.
+        started: is told, before the guest begins, where its results are being collected.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -153,7 +155,7 @@ def run_job(
         LimitExceeded: a module is too large.
         EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache, started).run()
 
 
 class RunCache:
@@ -234,9 +236,12 @@ class _Run:
         stderr: Tee | None,
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
+        on_start: Callable[[Path], None] | None,
     ) -> None:
         self.job = job
         self.cache = cache
+        self.on_start = on_start
+        self.streams: list[Capture] = []
         self.target, self.near = target, near
         self.tees = (stdout, stderr)
         self.progress = progress
@@ -272,13 +277,15 @@ class _Run:
         try:
             for output in self.job.outputs:
                 (folder.path / output.name).mkdir()
-            streams = [
+            streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
             ]
         except OSError as error:
             raise OutputError(f"{error.filename}: {error.strerror}") from error
         try:
+            if self.on_start is not None:
+                self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
                 ending = self.call(wasi, program, modules, start)
         finally:
@@ -323,6 +330,8 @@ class _Run:
         allowed = self.job.limits.wall_time
         if allowed is not None and seconds > allowed:
             raise LimitExceeded("wall time", allowed)
+        for stream in self.streams:
+            stream.show()
         if self.progress is not None:
             store = self.store
             self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))

@@ -24,6 +24,7 @@ __all__ = [
     "parse_directory",
     "parse_env",
     "parse_input",
+    "parse_labels",
     "parse_linked_module",
     "parse_output",
 ]
@@ -248,6 +249,21 @@ def parse_env(texts: Iterable[str]) -> dict[str, str]:
             raise JobError(f"{text!r} is not of the form NAME=VALUE")
         env[name] = value
     return env
+
+
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Labels from ``K=V`` texts, or ``K`` alone for an empty value; the later of two counts.
+
+    Raises:
+        JobError: a text with nothing before the ``=``.
+    """
+    labels = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name:
+            raise JobError(f"{text!r} is not a label of the form NAME=VALUE")
+        labels[name] = value
+    return labels
 
 
 def parse_input(text: str) -> Input:

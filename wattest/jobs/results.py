@@ -20,7 +20,7 @@ from pathlib import Path
 from wattest.audit import Receipt
 from wattest.audit.records import Entry
 from wattest.errors import OutputError, WattestError
-from wattest.jobs.trees import move_tree, remove_tree
+from wattest.jobs.trees import move_tree, remove_tree, tree_size
 
 __all__ = ["Outputs", "Place", "ResultFolder", "RunResult"]
 
@@ -151,6 +151,40 @@ class ResultFolder:
         self._finalizer.detach()
         self.path = place
         return place
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it goes away with this object."""
+        return self._finalizer.alive
+
+    def move_to(self, place: Path) -> None:
+        """Move a temporary folder to a place that does not exist yet.
+
+        Raises:
+            OutputError: it cannot be moved; it stays where it is.
+        """
+        try:
+            place.mkdir(parents=True)
+            try:
+                move_tree(self.path, place)
+            except OSError:
+                remove_tree(place)
+                raise
+        except OSError as error:
+            raise OutputError(f"{place}: {error.strerror or error}") from error
+        self._finalizer.detach()
+        self.path = place
+
+    def size(self) -> int:
+        """Bytes of all files in it.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        try:
+            return tree_size(self.path)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {error.strerror or error}") from error
 
     def discard(self) -> None:
         """Remove it."""

@@ -19,11 +19,14 @@ __all__ = [
     "Scan",
     "content_of",
     "content_of_bytes",
+    "copy_tree",
     "fingerprint",
+    "leads_out",
     "move_tree",
     "remove_tree",
     "scan_input",
     "scan_output",
+    "tree_size",
 ]
 
 _CHUNK = 1 << 20
@@ -277,7 +280,7 @@ def scan_output(folder: Path, name: str) -> list[Entry]:
             continue
         entry = _other(item, place)
         entries.append(entry)
-        if entry.target is not None and _leads_out(place, entry.target):
+        if entry.target is not None and leads_out(place, entry.target):
             os.unlink(item.name, dir_fd=item.directory)
     return sorted(entries, key=lambda entry: entry.path)
 
@@ -308,6 +311,15 @@ def remove_tree(top: Path) -> None:
     os.rmdir(top)
 
 
+def tree_size(top: Path) -> int:
+    """Bytes of all regular files below a directory, each name of a file counted.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return sum(item.status.st_size for item in _walk(top) if stat.S_ISREG(item.status.st_mode))
+
+
 def move_tree(source: Path, target: Path) -> None:
     """Move a directory onto an empty one, to another file system by copying.
 
@@ -320,6 +332,16 @@ def move_tree(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+    copy_tree(source, target)
+    remove_tree(source)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy all that is in a directory into an empty one; links are copied, not followed.
+
+    Raises:
+        OSError: it cannot be copied.
+    """
     root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     linked: dict[tuple[int, int], str] = {}
     try:
@@ -339,7 +361,6 @@ def move_tree(source: Path, target: Path) -> None:
                 os.close(directory)
     finally:
         os.close(root)
-    remove_tree(source)
 
 
 def _link(root: int, copied: str, name: str, directory: int) -> None:
@@ -366,7 +387,7 @@ def _copy(item: _Item, name: str, directory: int) -> None:
                 shutil.copyfileobj(old, new, _CHUNK)
 
 
-def _leads_out(place: str, target: str) -> bool:
+def leads_out(place: str, target: str) -> bool:
     """Whether a link, taken by its text alone, leaves the output directory it is in.
 
     A ``..`` behind a name could follow another link, so only leading ones are taken to be safe.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wattest.errors import ValidationError
 from wattest.interp.module import Code, Expr, FuncFacts, Instr
 from wattest.interp.types import F32, F64, I32, I64, V128, ValType
-from wattest.interp.validate.checker import Checker
+from wattest.interp.validate.checker import Checker, StackType
 from wattest.interp.validate.context import Context, Invalid
 from wattest.interp.validate.rules import rules_for
 
@@ -39,16 +39,37 @@ class BodyValidator:
             ValidationError: with the offset of the instruction.
             Invalid: its locals are not valid.
         """
+        params, runs = self._begin(type_index, code)
+        self._run(body, "code")
+        slots = len(params) + params.count(V128)
+        slots += sum(count * 2 if valtype is V128 else count for count, valtype in runs)
+        return FuncFacts(slots, self._checker.peak)
+
+    def _begin(
+        self, type_index: int, code: Code
+    ) -> tuple[Sequence[ValType], list[tuple[int, ValType]]]:
+        """Start a function; returns its parameters and the runs of its locals."""
         context = self._context
         _, results = context.functype(type_index)
         context.bound("locals", sum(count for count, _ in code.locals))
         params = context.params(type_index)
         runs = [(count, context.valtype(valtype)) for count, valtype in code.locals]
         self._checker.begin(results, params, runs)
-        self._run(body, "code")
-        slots = len(params) + params.count(V128)
-        slots += sum(count * 2 if valtype is V128 else count for count, valtype in runs)
-        return FuncFacts(slots, self._checker.peak)
+        return params, runs
+
+    def stack_before(
+        self, type_index: int, code: Code, body: Sequence[Instr], position: int
+    ) -> list[StackType]:
+        """The value stack before an instruction of a valid function, as the algorithm has it.
+
+        Args:
+            type_index, code, body: as for `function`.
+            position: index of the instruction in ``body``.
+        """
+        self._begin(type_index, code)
+        if position:
+            self._run(body[:position], "code")
+        return list(self._checker.stack)
 
     def constant(self, expr: Expr, result: ValType, section: str) -> None:
         """Spec 3.4.13: check a constant expression that must give ``result``.

@@ -1,0 +1,19 @@
+"""For all tests: nothing is written to the data folder of whoever runs them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_HOME = tempfile.TemporaryDirectory(prefix="wattest-home-")
+os.environ["WATTEST_HOME"] = _HOME.name
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, not there yet."""
+    monkeypatch.setenv("WATTEST_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
