@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wattest.cli.fetching import fetch_options, make_resolver
 from wattest.cli.messages import (
     BROKEN_PIPE,
     describe,
@@ -33,18 +34,18 @@ from wattest.errors import (
     WattestError,
     one_line,
 )
-from wattest.jobs import Interrupted, Job, RunResult, run_job
+from wattest.jobs import Interrupted, RunResult, run_job
+from wattest.jobs.fetch.address import Address, is_address, parse_address, parse_input_spec
 from wattest.jobs.job import (
     guest_text,
     parse_directory,
     parse_env,
-    parse_input,
     parse_labels,
-    parse_linked_module,
     parse_output,
 )
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
+from wattest.jobs.spec import JobSpec, parse_module_spec
 
 if TYPE_CHECKING:
     from wattest.jobs.log import Recorder
@@ -70,7 +71,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "inputs",
     multiple=True,
     metavar="SRC[:DST]",
-    help="Let the program read a file or directory, at DST or under /inputs by its own name.",
+    help="Let the program read a file or directory of this machine or of an address, at DST or "
+    "under /inputs; src=SRC,dst=DST,opt=K=V gives options of the address.",
 )
 @click.option(
     "-o",
@@ -111,7 +113,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "--import-module",
     "modules",
     multiple=True,
-    metavar="NAME=FILE",
+    metavar="NAME=SRC",
     help="Link another module first; PROGRAM imports its exports from NAME.",
 )
 @click.option(
@@ -180,7 +182,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 )
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
-@click.argument("program", type=click.Path(path_type=Path))
+@fetch_options
+@click.argument("program")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
     env: tuple[str, ...],
@@ -203,10 +206,12 @@ def run(
     labels: tuple[str, ...],
     no_log: bool,
     quiet: bool,
-    program: Path,
+    program: str,
     args: tuple[str, ...],
+    **fetching: Any,
 ) -> int:
-    """Run PROGRAM, a WebAssembly module for WASI preview1.
+    """Run PROGRAM, a WebAssembly module for WASI preview1: a file, or an address such as
+    https://host/prog.wasm, s3://bucket/prog.wasm, sha256:... or a CID.
 
     Options for wattest come before PROGRAM; everything after it goes to the program (a first --
     is dropped).
@@ -214,15 +219,15 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
-    job = Job(
-        program=program,
+    spec = JobSpec(
+        program=parse_address(program),
         args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
         env=parse_env(map(guest_text, env)),
         stdin=_read_stdin(stdin),
-        inputs=tuple(map(parse_input, inputs)),
+        inputs=tuple(map(parse_input_spec, inputs)),
         outputs=tuple(map(parse_output, outputs)),
         directories=tuple(map(parse_directory, directories)),
-        modules=tuple(map(parse_linked_module, modules)),
+        modules=tuple(map(parse_module_spec, modules)),
         entry_point=entry_point,
         invoke=invoke,
         clock=clock,
@@ -230,6 +235,8 @@ def run(
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
     )
+    resolver = click.get_current_context().with_resource(make_resolver(quiet=quiet, **fetching))
+    job = resolver.job(spec)
     home = None if receipt in (None, "-") else _check_writable(Path(receipt))
     line = StatusLine() if not quiet and stderr_is_terminal() else None
     recorder = None
@@ -237,7 +244,7 @@ def run(
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
-        recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
+        recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
     with _signals(), _failures(recorder):
         try:
             result = run_job(
@@ -248,6 +255,8 @@ def run(
                 stderr=open_tee("stderr", line),
                 progress=line,
                 started=None if recorder is None else recorder.running,
+                cache=resolver.cache,
+                extra=resolver.extra,
             )
         finally:
             if line is not None:
@@ -323,9 +332,11 @@ def _shown(path: Path) -> Path:
         return path
 
 
-def _read_stdin(name: str | None) -> bytes:
+def _read_stdin(name: str | None) -> bytes | Address:
     if name is None:
         return b""
+    if name != "-" and is_address(name):
+        return parse_address(name)
     try:
         if name == "-":
             if sys.stdin is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -130,6 +130,7 @@ def run_job(
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
     started: Callable[[Path], None] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -142,6 +143,7 @@ def run_job(
         progress: is told how far the run is; what it raises ends the run.
         cache: what earlier runs of this process found, for this one to use and to add to.
         started: is told, before the guest begins, where its results are being collected.
+        extra: for the receipt's environment, such as where the inputs came from.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -155,7 +157,7 @@ def run_job(
         LimitExceeded: a module is too large.
         EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache, started).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache, started, extra).run()
 
 
 class RunCache:
@@ -237,8 +239,10 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
+        extra: Mapping[str, Any] | None,
     ) -> None:
         self.job = job
+        self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -453,6 +457,7 @@ class _Run:
             platform=f"{platform.system()} {platform.machine()}",
             started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             wall_time=time.monotonic() - self.began,
+            extra=self.extra,
         )
 
 

@@ -134,10 +134,22 @@ def parse_address(text: str, options: Mapping[str, str] | None = None) -> Addres
     if not text:
         raise JobError("an address is empty")
     scheme, target = _split(text)
+    if scheme in ("http", "https"):
+        _check_url(text)
     if options and scheme in ("", "file", "data", "sha256", "http", "https", "ipfs", *ARCHIVES):
         name = next(iter(options))
         raise JobError(f"{one_line(text)}: unknown option {name!r} for {scheme or 'a path'}")
     return Address(redacted(text), scheme, target, sha256, dict(options or {}))
+
+
+def _check_url(text: str) -> None:
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise JobError(f"{one_line(text)} is not a URL")
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wattest.errors import InputError, one_line
 from wattest.jobs.fetch.address import redacted
@@ -100,7 +100,9 @@ def request(
         user, _, host = parts.netloc.rpartition("@")
         given["Authorization"] = f"Basic {base64.b64encode(unquote(user).encode()).decode()}"
         parts = parts._replace(netloc=host)
-    allow(urlunsplit(parts))
+    # What may not stand in a URL as it is, such as a space, is escaped; escapes are left.
+    url = quote(urlunsplit(parts._replace(fragment="")), safe="%/:=&?~#+!$,;'@()*[]")
+    allow(url)
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -112,7 +114,7 @@ def request(
     ):
         opener.add_handler(handler)
     try:
-        asked = urllib.request.Request(urlunsplit(parts._replace(fragment="")), headers=given)
+        asked = urllib.request.Request(url, headers=given)
         response: http.client.HTTPResponse | None = opener.open(asked, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:

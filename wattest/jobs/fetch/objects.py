@@ -39,7 +39,8 @@ def connect(address: Address) -> tuple[Any, str]:
     try:
         options = storage_options(scheme, address.options)
         kind = fsspec.get_filesystem_class(scheme)
-        files = kind(**options, use_listings_cache=False)
+        # A remembered one would hold on to the credentials and listings of its first use.
+        files = kind(**options, use_listings_cache=False, skip_instance_cache=True)
         path: str = kind._strip_protocol(address.target)
     except ImportError as error:
         extra = EXTRAS.get(scheme)
