@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wattest.cli.fetching import fetch_options, make_resolver
+from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
     describe,
@@ -23,11 +22,11 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.specs import spec_of
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
-from wattest.engine import Limits
 from wattest.errors import (
-    InputError,
+    JobError,
     LimitExceeded,
     OutputError,
     Trap,
@@ -35,24 +34,15 @@ from wattest.errors import (
     one_line,
 )
 from wattest.jobs import Interrupted, RunResult, run_job
-from wattest.jobs.fetch.address import Address, is_address, parse_address, parse_input_spec
 from wattest.jobs.job import (
-    guest_text,
-    parse_directory,
-    parse_env,
     parse_labels,
-    parse_output,
 )
-from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
-from wattest.jobs.spec import JobSpec, parse_module_spec
 
 if TYPE_CHECKING:
     from wattest.jobs.log import Recorder
 
 __all__ = ["run"]
-
-_STDIN_LIMIT = 1 << 30
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
@@ -170,6 +160,23 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all results here: stdout, stderr, exitCode, the outputs and receipt.json.",
 )
 @click.option(
+    "--trace",
+    "trace",
+    metavar="FILE",
+    help="Write every host call here, as wattest trace reads it; compressed if it ends in .gz.",
+)
+@click.option(
+    "--record",
+    "record",
+    metavar="FILE",
+    help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
+)
+@click.option(
+    "--interactive",
+    is_flag=True,
+    help="Give it wattest's own standard input as it comes, such as a terminal's.",
+)
+@click.option(
     "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
 )
 @click.option(
@@ -202,6 +209,9 @@ def run(
     clock: str,
     seed: str,
     result_dir: Path | None,
+    trace: str | None,
+    record: str | None,
+    interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
     no_log: bool,
@@ -219,36 +229,25 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
-    spec = JobSpec(
-        program=parse_address(program),
-        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
-        env=parse_env(map(guest_text, env)),
-        stdin=_read_stdin(stdin),
-        inputs=tuple(map(parse_input_spec, inputs)),
-        outputs=tuple(map(parse_output, outputs)),
-        directories=tuple(map(parse_directory, directories)),
-        modules=tuple(map(parse_module_spec, modules)),
-        entry_point=entry_point,
-        invoke=invoke,
-        clock=clock,
-        seed=None if seed == "system" else seed,
-        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
-        engine=engine,
-    )
-    resolver = click.get_current_context().with_resource(make_resolver(quiet=quiet, **fetching))
+    context = click.get_current_context()
+    spec = spec_of(context.params)
+    if interactive and stdin is not None:
+        raise JobError("--interactive and --stdin exclude each other")
+    resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
     job = resolver.job(spec)
-    home = None if receipt in (None, "-") else _check_writable(Path(receipt))
-    line = StatusLine() if not quiet and stderr_is_terminal() else None
+    home = None if receipt in (None, "-") else check_writable(Path(receipt))
+    line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
     marks = parse_labels(labels)
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
         recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
-    with _signals(), _failures(recorder):
+    with _signals(), _failures(recorder), ExitStack() as stack:
+        keeping = Kept(stack, job, trace, record, live=interactive)
         try:
             result = run_job(
-                job,
+                keeping.job,
                 target=result_dir,
                 near=Path.cwd() if result_dir is None else None,
                 stdout=open_tee("stdout", line),
@@ -257,10 +256,12 @@ def run(
                 started=None if recorder is None else recorder.running,
                 cache=resolver.cache,
                 extra=resolver.extra,
+                companions=keeping.companions,
             )
         finally:
             if line is not None:
                 line.clear()
+        keeping.finish(result)
     try:
         return _report(result, receipt, home, quiet, kept=result_dir is not None)
     finally:
@@ -330,41 +331,6 @@ def _shown(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
-
-
-def _read_stdin(name: str | None) -> bytes | Address:
-    if name is None:
-        return b""
-    if name != "-" and is_address(name):
-        return parse_address(name)
-    try:
-        if name == "-":
-            if sys.stdin is None:
-                return b""
-            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = read_at_most(file, _STDIN_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > _STDIN_LIMIT:
-        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
-    return data
-
-
-def _check_writable(path: Path) -> Place:
-    """Find out before a long run, not after it, that its receipt cannot be written; returns the
-    directory that it goes to."""
-    try:
-        if path.is_dir():
-            raise OutputError(f"{path}: is a directory")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path.parent}: no such directory")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise OutputError(f"{path}: Permission denied")
-        return Place(path.parent)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: {error}") from error
 
 
 @contextmanager

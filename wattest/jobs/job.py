@@ -112,7 +112,7 @@ class Job:
         seed: of the random stream; None for the system's random bytes.
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
-        name: the guest's argv[0], when it is not the name of the program's file.
+        name: the guest's argv[0]; the program's file name when None.
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
@@ -158,7 +158,7 @@ class Job:
 
     @property
     def program_name(self) -> str:
-        """The guest's argv[0]: the job's ``name``, else the program's file name."""
+        """The guest's argv[0]."""
         return guest_text(self.program.name) if self.name is None else self.name
 
     def _check_limits(self) -> None:

@@ -122,10 +122,28 @@ class Download:
                 kept for the next time), or the contents are too large or not the right ones.
             OutputError: they cannot be written.
         """
-        failures = 0
         with _writing(self._data):
             self._data.parent.mkdir(parents=True, exist_ok=True)
             file = self._data.open("a+b")
+        try:
+            version, digest = self._fill(source, file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if not self._data.stat().st_size:
+                    self._forget()
+            raise
+        if sha256 is not None and digest != sha256:
+            self._forget()
+            raise DigestMismatch(
+                f"{one_line(self._label)}: has sha256:{digest}, not sha256:{sha256}"
+            )
+        entry = self._store.adopt(self._data, digest, kind)
+        self._forget()
+        return entry, version
+
+    def _fill(self, source: Source, file: BinaryIO) -> tuple[str | None, str]:
+        """Read the source to its end; returns its version, and the digest of all of it."""
+        failures = 0
         with file:
             while True:
                 have = file.seek(0, os.SEEK_END)
@@ -144,15 +162,7 @@ class Download:
             with _writing(self._data):
                 file.flush()
                 os.fsync(file.fileno())
-            digest = _digest(file)
-        if sha256 is not None and digest != sha256:
-            self._forget()
-            raise DigestMismatch(
-                f"{one_line(self._label)}: has sha256:{digest}, not sha256:{sha256}"
-            )
-        entry = self._store.adopt(self._data, digest, kind)
-        self._forget()
-        return entry, version
+            return version, _digest(file)
 
     def _go_on(self, source: Source, file: BinaryIO, have: int) -> str | None:
         version = self._version() if have else None
