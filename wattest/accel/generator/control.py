@@ -23,7 +23,7 @@ _add("unreachable", [], "TRAP(TRAP_UNREACHABLE)")
 _add("copy", [], "fp[pc[3]] = fp[pc[2]]\n" + _go(4))
 _add("copy2", [], "fp[pc[3]] = fp[pc[2]]\nfp[pc[5]] = fp[pc[4]]\n" + _go(6))
 _add("const32", [], "fp[pc[3]] = <uint32_t>pc[2]\n" + _go(4))
-_add("const64", [], "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\n" + _go(6))
+_add("const64", [], "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\n" + _go(6))
 _add("move_many", [], "memmove(fp + pc[3], fp + pc[2], <size_t><uint32_t>pc[4] * 8)\n" + _go(6))
 _add(
     "select",
@@ -37,28 +37,28 @@ _add(
 )
 
 # Globals: [cell address][slot]
-_add("global_get", [], "fp[pc[4]] = (<uint64_t**>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_i", [], "r = (<uint64_t**>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_d", [], "d = u2d((<uint64_t**>(pc + 2))[0][0])\n" + _go(6))
-_add("global_get_f", [], "s = u2f(<uint32_t>(<uint64_t**>(pc + 2))[0][0])\n" + _go(6))
-_add("global_set", [], "(<uint64_t**>(pc + 2))[0][0] = fp[pc[4]]\n" + _go(6))
-_add("global_set_i", [], "(<uint64_t**>(pc + 2))[0][0] = r\n" + _go(6))
-_add("global_set_d", [], "(<uint64_t**>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
-_add("global_set_f", [], "(<uint64_t**>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
+_add("global_get", [], "fp[pc[4]] = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
+_add("global_get_i", [], "r = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
+_add("global_get_d", [], "d = u2d((<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
+_add("global_get_f", [], "s = u2f(<uint32_t>(<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
+_add("global_set", [], "(<cell_slot*>(pc + 2))[0][0] = fp[pc[4]]\n" + _go(6))
+_add("global_set_i", [], "(<cell_slot*>(pc + 2))[0][0] = r\n" + _go(6))
+_add("global_set_d", [], "(<cell_slot*>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
+_add("global_set_f", [], "(<cell_slot*>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
 
 # Vectors, in two slots: [destination][][the two words]; the others as for one slot
 _add(
     "const_v",
     [],
-    "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\nfp[pc[2] + 1] = (<uint64_t*>(pc + 6))[0]\n" + _go(8),
+    "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\nfp[pc[2] + 1] = (<cell_u64*>(pc + 6))[0]\n" + _go(8),
 )
 _add(
     "select_v",
     [],
     "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + _go(6),
 )
-_add("global_get_v", [], "v_put(fp + pc[4], v_get((<uint64_t**>(pc + 2))[0]))\n" + _go(6))
-_add("global_set_v", [], "v_put((<uint64_t**>(pc + 2))[0], v_get(fp + pc[4]))\n" + _go(6))
+_add("global_get_v", [], "v_put(fp + pc[4], v_get((<cell_slot*>(pc + 2))[0]))\n" + _go(6))
+_add("global_set_v", [], "v_put((<cell_slot*>(pc + 2))[0], v_get(fp + pc[4]))\n" + _go(6))
 
 # Branches: an edge is [distance][cost]
 _TAKE = """
@@ -134,7 +134,7 @@ _ENTER_LOCALS = [
     "uint32_t i",
     "uint32_t n",
 ]
-_add("call", _ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
+_add("call", _ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
 
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
 # what the callee returns to. [link slot][distance][function]
@@ -172,7 +172,11 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
-_add("call_cross", _ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"))
+_add(
+    "call_cross",
+    _ENTER_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"),
+)
 _add(
     "return_cross",
     ["uint64_t* l"],
@@ -192,7 +196,7 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 
 # [link slot][distance][table][type][index slot]
 _FIND = """
-t = (<TableRec**>(pc + 4))[0]
+t = (<cell_table*>(pc + 4))[0]
 x = {index}
 if unlikely(x >= t.size):
     TRAP(TRAP_UNDEFINED)
@@ -200,7 +204,7 @@ f = <Func*>t.elems[x]
 if unlikely(f == NULL):
     c.detail = x
     TRAP(TRAP_UNINITIALIZED)
-if unlikely(f.type != (<void**>(pc + 6))[0]):
+if unlikely(f.type != (<cell_type*>(pc + 6))[0]):
     TRAP(TRAP_TYPE)
 """
 _FIND_LOCALS = ["TableRec* t", "uint64_t x"]
@@ -250,7 +254,9 @@ if unlikely(fuel < 0):
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
 _TAIL_LOCALS = [*_ENTER_LOCALS, "uint64_t back"]
-_add("return_call", _TAIL_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n"))
+_add(
+    "return_call", _TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n")
+)
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"return_call_indirect_{_mode}",
@@ -266,9 +272,15 @@ for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     )
 # Stubs that a function's calls lead to: [function]
 _add(
-    "lower", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)"
+    "lower",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)",
 )
-_add("host", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)")
+_add(
+    "host",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)",
+)
 
 # Tables: [table][index][slot]. A slot with an i32 has zeros above it, so that the whole of it is
 # the index, whether the table's addresses have 32 bits or 64; of memories below likewise.
@@ -276,7 +288,7 @@ _add(
     "table_get",
     ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
+t = (<cell_table*>(pc + 2))[0]
 x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
@@ -288,7 +300,7 @@ _add(
     "table_set",
     ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
+t = (<cell_table*>(pc + 2))[0]
 x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
@@ -296,7 +308,7 @@ t.elems[x] = fp[pc[5]]
 """
     + _go(6),
 )
-_add("table_size", [], "fp[pc[4]] = (<TableRec**>(pc + 2))[0].size\n" + _go(6))
+_add("table_size", [], "fp[pc[4]] = (<cell_table*>(pc + 2))[0].size\n" + _go(6))
 _add("table_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_TABLE)")
 _PAY = """
 paid = (n + {less}) >> {shift}
