@@ -172,6 +172,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the receipt with this key, as wattest keygen makes.",
+)
+@click.option(
     "--interactive",
     is_flag=True,
     help="Give it wattest's own standard input as it comes, such as a terminal's.",
@@ -211,6 +217,7 @@ def run(
     result_dir: Path | None,
     trace: str | None,
     record: str | None,
+    sign: Path | None,
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
@@ -244,7 +251,7 @@ def run(
 
         recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive)
+        keeping = Kept(stack, job, trace, record, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,

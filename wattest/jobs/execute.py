@@ -40,7 +40,7 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.companions import Companions, Recorders
-from wattest.jobs.job import Job
+from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
     ModuleCache,
     Start,
@@ -333,6 +333,9 @@ class Run:
             receipt = make_receipt(claim, self.environment(), _order(self.job))
             (folder.path / "exitCode").write_text(str(ending.exit_code))
             receipt.save(folder.path / "receipt.json")
+            if self.companions.sign is not None:
+                receipt = receipt.signed(self.companions.sign)
+                receipt.save(folder.path / SIGNED)
         except OSError as error:
             raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.finish()

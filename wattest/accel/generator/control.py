@@ -208,11 +208,6 @@ if unlikely(f.type != (<cell_type*>(pc + 6))[0]):
     TRAP(TRAP_TYPE)
 """
 _FIND_LOCALS = ["TableRec* t", "uint64_t x"]
-_TURN = """
-if unlikely(f.inst != c.inst and f.inst != NULL):
-    c.func = f
-    return NEXT(<int32_t*>&c.cross_call, fp, mem, c, fuel, <uint64_t>pc, d, s)
-"""
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"call_indirect_{_mode}",
@@ -229,7 +224,7 @@ _add(
 )
 
 # Tail calls: [link slot][first argument][function][slots of this frame]; what follows the
-# cell returns the results of a host function or of another instance.
+# cell returns the results of a host function.
 _TAIL = """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
@@ -257,6 +252,58 @@ _TAIL_LOCALS = [*_ENTER_LOCALS, "uint64_t back"]
 _add(
     "return_call", _TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n")
 )
+# Into another instance. A frame that was itself entered from another instance has below it
+# what leads back there, and hands it on; so a chain of such calls takes no more than the first.
+_TAIL_CROSS = """
+l = fp + pc[2]
+left = l[2] + <uint32_t>pc[{own}] - f.slots
+if unlikely(left & GUARDS != GUARDS):
+    TRAP(TRAP_STACK)
+if unlikely(f.inst.state != c.inst.state):
+    return leave(pc, fp, mem, c, fuel, STATUS_FOREIGN)
+fuel -= f.cost
+back = l[0]
+delta = l[1]
+if back == <uint64_t>c.cross:
+    memmove(fp, fp + pc[3], <size_t>f.params * 8)
+else:
+    memmove(fp + 3, fp + pc[3], <size_t>f.params * 8)
+    fp[0] = back
+    fp[1] = <uint64_t>c.inst
+    fp[2] = f.results
+    fp = fp + 3
+    back = <uint64_t>c.cross
+    delta += 3
+l = fp + f.link
+l[0] = back
+l[1] = delta
+l[2] = left
+i = f.params
+n = f.locals
+while i < n:
+    fp[i] = 0
+    i += 1
+c.inst = f.inst
+mem = NULL
+c.memlen = 0
+if c.inst.mems != NULL:
+    mem = c.inst.mems[0].base
+    c.memlen = c.inst.mems[0].length
+pc = f.code
+if unlikely(fuel < 0):
+    return stop_entry(pc, fp, mem, c, fuel, f.cost)
+return NEXT(pc, fp, mem, c, fuel, r, d, s)
+"""
+_add(
+    "return_call_cross",
+    _TAIL_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL_CROSS.format(own=6).strip("\n"),
+)
+_add(
+    "return_call_indirect_cross",
+    _TAIL_LOCALS,
+    "f = c.func\n" + _TAIL_CROSS.format(own=9).strip("\n"),
+)
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"return_call_indirect_{_mode}",
@@ -265,7 +312,7 @@ for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
         + "\nif f.inst != c.inst:\n"
         + "    if f.inst != NULL:\n"
         + "        c.func = f\n"
-        + "        return h_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
+        + "        return h_return_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
         + "\n".join("    " + line for line in _ENTER.format(size=10).strip("\n").splitlines())
         + "\n"
         + _TAIL.format(own=9).strip("\n"),

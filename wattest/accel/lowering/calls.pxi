@@ -51,13 +51,13 @@ cdef void lower_return_call(Low* l) noexcept nogil:
     cdef Func* func = l.inst.funcs[index]
     cdef int32_t params = <int32_t>func.params
     cdef int32_t pos
-    if func.inst != l.inst:
-        # A host function, or another instance's: called, and its results returned.
+    if func.inst == NULL:
+        # A host function: called, and its results returned.
         lower_call(l, func, l.m.func_types[index])
         emit_return(l)
         return
     settle_top(l, params)
-    pos = emit(l, H_RETURN_CALL, 8)
+    pos = emit(l, H_RETURN_CALL if func.inst == l.inst else H_RETURN_CALL_CROSS, 8)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - params)
     (<cell_func*>(l.code + pos + 4))[0] = func
