@@ -160,7 +160,7 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, extra, watchers, companions
+        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
     )
     return run.run()
 
@@ -246,9 +246,9 @@ class Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
-        extra: Mapping[str, Any] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
