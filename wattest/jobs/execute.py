@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +40,7 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.companions import Companions, Recorders
-from wattest.jobs.job import Job
+from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
     ModuleCache,
     Start,
@@ -128,6 +128,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
@@ -142,6 +143,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
     Returns:
@@ -158,7 +160,9 @@ def run_job(
         ReplayDiverged: a recording was played, and the run is not the recorded one.
         EvidenceError: the recording is malformed.
     """
-    run = Run(job, target, near, stdout, stderr, progress, cache, started, watchers, companions)
+    run = Run(
+        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+    )
     return run.run()
 
 
@@ -245,10 +249,12 @@ class Run:
         on_start: Callable[[Path], None] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -328,6 +334,9 @@ class Run:
             receipt = make_receipt(claim, self.environment(), _order(self.job))
             (folder.path / "exitCode").write_text(str(ending.exit_code))
             receipt.save(folder.path / "receipt.json")
+            if self.companions.sign is not None:
+                receipt = receipt.signed(self.companions.sign)
+                receipt.save(folder.path / SIGNED)
         except OSError as error:
             raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.finish()
@@ -500,6 +509,7 @@ class Run:
             platform=f"{platform.system()} {platform.machine()}",
             started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             wall_time=time.monotonic() - self.began,
+            extra=self.extra,
         )
 
 

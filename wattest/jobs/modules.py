@@ -20,7 +20,6 @@ from wattest.errors import (
     one_line,
 )
 from wattest.interp.decode import decode_module
-from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
 from wattest.jobs.job import Job
 from wattest.jobs.trees import Fingerprint, fingerprint
@@ -126,6 +125,8 @@ def inspect_module(path: Path, features: frozenset[str] = frozenset()) -> dict[s
         DecodeError: it is no module; ``source`` is set.
         LimitExceeded: it is larger than the default limit.
     """
+    from wattest.interp.inspect import describe  # only here: a run does not need it
+
     module = decode_file(path)
     found = describe(module)
     found["cid"] = cid_v1_raw(bytes.fromhex(found["sha256"]))
