@@ -143,7 +143,11 @@ class Snapshot:
                 parts = _Parts(json.loads(head))
                 memories = []
                 for memory in parts.memories:
-                    pages = {number: take(DIRTY_PAGE) for number in memory[1]}
+                    size_of = memory[0]
+                    pages = {
+                        number: take(min(DIRTY_PAGE, size_of - number * DIRTY_PAGE))
+                        for number in memory[1]
+                    }
                     memories.append(MemoryState(memory[0], pages))
             except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
                 raise SnapshotError(f"its head is malformed: {error}") from None
@@ -164,9 +168,9 @@ class _Parts:
         self.memories: list[tuple[int, list[int]]] = []
         for item in value["memories"]:
             length, pages = _count(item["length"]), [_count(page) for page in item["pages"]]
-            if length % 65536 or pages != sorted(set(pages)):
+            if pages != sorted(set(pages)):
                 raise ValueError("a memory's pages")
-            if pages and pages[-1] >= length // DIRTY_PAGE:
+            if pages and pages[-1] * DIRTY_PAGE >= length:
                 raise ValueError("a page behind its memory's end")
             self.memories.append((length, pages))
         self.tables = tuple(tuple(map(_unpacked, table)) for table in value["tables"])
@@ -257,8 +261,9 @@ def fits(snapshot: Snapshot, inst: ModuleInst, sha256: str) -> None:
     if any(have != want for have, want in counts):
         raise SnapshotError("it has other parts than the instance")
     for memory, mem in zip(state.memories or (), inst.mems):
-        if memory.length > mem.limit * 65536:
-            raise SnapshotError("a memory in it is larger than the instance's may be")
+        bits = mem.type.page_bits
+        if memory.length > mem.limit << bits or memory.length % (1 << bits):
+            raise SnapshotError("a memory in it has a size that the instance's cannot have")
     for elems, table in zip(state.tables, inst.tables):
         if len(elems) > table.limit:
             raise SnapshotError("a table in it is larger than the instance's may be")
@@ -274,6 +279,8 @@ def _typed(value: Any, valtype: ValType, inst: ModuleInst) -> bool:
     if isinstance(valtype, RefType):
         if value is None:
             return valtype.nullable
+        if not isinstance(value, tuple):
+            return False
         if value[0] != "func":
             # Of this process, so it was in such a place already.
             return bool(value[0] == "ref")

@@ -54,7 +54,7 @@ def debug(
     (help lists them): the guest stands at its beginning and can go forwards and backwards, to
     breakpoints, host calls, fuel values and changes of memory.
     """
-    program: Path = options["program"]
+    program = Path(options["program"])
     tees = {} if quiet else {"stdout": open_tee("stdout", None), "stderr": open_tee("stderr", None)}
     engine: str = options["engine"]
     with _signals():

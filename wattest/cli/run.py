@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wattest.cli.fetching import fetch_options, make_resolver
 from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
@@ -23,11 +23,11 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.options import features_option
+from wattest.cli.specs import spec_of
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
-from wattest.engine import Limits
 from wattest.errors import (
-    InputError,
     JobError,
     LimitExceeded,
     OutputError,
@@ -35,25 +35,16 @@ from wattest.errors import (
     WattestError,
     one_line,
 )
-from wattest.jobs import Interrupted, Job, RunResult, run_job
+from wattest.jobs import Interrupted, RunResult, run_job
 from wattest.jobs.job import (
-    guest_text,
-    parse_directory,
-    parse_env,
-    parse_input,
     parse_labels,
-    parse_linked_module,
-    parse_output,
 )
-from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
 
 if TYPE_CHECKING:
     from wattest.jobs.log import Recorder
 
 __all__ = ["run"]
-
-_STDIN_LIMIT = 1 << 30
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
@@ -72,7 +63,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "inputs",
     multiple=True,
     metavar="SRC[:DST]",
-    help="Let the program read a file or directory, at DST or under /inputs by its own name.",
+    help="Let the program read a file or directory of this machine or of an address, at DST or "
+    "under /inputs; src=SRC,dst=DST,opt=K=V gives options of the address.",
 )
 @click.option(
     "-o",
@@ -102,6 +94,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     help="What executes it.",
 )
+@features_option
 @click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
 @click.option(
     "--invoke",
@@ -113,7 +106,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "--import-module",
     "modules",
     multiple=True,
-    metavar="NAME=FILE",
+    metavar="NAME=SRC",
     help="Link another module first; PROGRAM imports its exports from NAME.",
 )
 @click.option(
@@ -218,7 +211,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 )
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
-@click.argument("program", type=click.Path(path_type=Path))
+@fetch_options
+@click.argument("program")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
     env: tuple[str, ...],
@@ -227,6 +221,7 @@ def run(
     directories: tuple[str, ...],
     stdin: str | None,
     engine: str,
+    features: frozenset[str],
     entry_point: str | None,
     invoke: str | None,
     modules: tuple[str, ...],
@@ -247,10 +242,12 @@ def run(
     commitments: str | None,
     no_log: bool,
     quiet: bool,
-    program: Path,
+    program: str,
     args: tuple[str, ...],
+    **fetching: Any,
 ) -> int:
-    """Run PROGRAM, a WebAssembly module for WASI preview1.
+    """Run PROGRAM, a WebAssembly module for WASI preview1: a file, or an address such as
+    https://host/prog.wasm, s3://bucket/prog.wasm, sha256:... or a CID.
 
     Options for wattest come before PROGRAM; everything after it goes to the program (a first --
     is dropped).
@@ -258,27 +255,14 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
-    job = Job(
-        program=program,
-        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
-        env=parse_env(map(guest_text, env)),
-        stdin=_read_stdin(stdin),
-        inputs=tuple(map(parse_input, inputs)),
-        outputs=tuple(map(parse_output, outputs)),
-        directories=tuple(map(parse_directory, directories)),
-        modules=tuple(map(parse_linked_module, modules)),
-        entry_point=entry_point,
-        invoke=invoke,
-        clock=clock,
-        seed=None if seed == "system" else seed,
-        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
-        engine=engine,
-        commit_every=commit_every,
-    )
     if commitments is not None and commit_every is None:
         raise JobError("--commitments needs --commit-every")
+    context = click.get_current_context()
+    spec = spec_of(context.params)
     if interactive and stdin is not None:
         raise JobError("--interactive and --stdin exclude each other")
+    resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
+    job = replace(resolver.job(spec), commit_every=commit_every)
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
@@ -286,7 +270,7 @@ def run(
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
-        recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
+        recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
         keeping = Kept(stack, job, trace, record, commitments, live=interactive, sign=sign)
         try:
@@ -298,6 +282,8 @@ def run(
                 stderr=open_tee("stderr", line),
                 progress=line,
                 started=None if recorder is None else recorder.running,
+                cache=resolver.cache,
+                extra=resolver.extra,
                 companions=keeping.companions,
             )
         finally:
@@ -373,24 +359,6 @@ def _shown(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
-
-
-def _read_stdin(name: str | None) -> bytes:
-    if name is None:
-        return b""
-    try:
-        if name == "-":
-            if sys.stdin is None:
-                return b""
-            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = read_at_most(file, _STDIN_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > _STDIN_LIMIT:
-        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
-    return data
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import click
 
 from wattest.audit import readable_json
 from wattest.cli.messages import DIFFERENT, put, say, stderr_is_terminal
-from wattest.cli.run import _read_stdin, _signals
+from wattest.cli.run import _signals
+from wattest.cli.specs import read_stdin
 from wattest.cli.terminal import StatusLine
 from wattest.errors import JobError
 from wattest.jobs.compare import ABSENT
@@ -113,7 +114,7 @@ def verify(
             program=program,
             inputs=given,
             modules={item.name: item.source for item in map(parse_linked_module, modules)},
-            stdin=None if stdin is None else _read_stdin(stdin),
+            stdin=None if stdin is None else read_stdin(stdin),
             bundle=bundle,
             search=search,
             use_store=not no_store,

@@ -71,15 +71,15 @@ def take_checkpoint(
 
 
 def _memory(mem: MemInst, known: MemoryState | None, dirty: Iterable[int] | None) -> MemoryState:
-    data, count = mem.data, mem.length // DIRTY_PAGE
+    data, length, count = mem.data, mem.length, -(-mem.length // DIRTY_PAGE)
     pages: dict[int, bytes] = {}
     if known is not None:
         pages = dict(known.pages)
     for number in range(count) if known is None or dirty is None else dirty:
         if number >= count:
             continue
-        page = data[number * DIRTY_PAGE : (number + 1) * DIRTY_PAGE]
-        if page == _ZERO:
+        page = data[number * DIRTY_PAGE : min((number + 1) * DIRTY_PAGE, length)]
+        if page == _ZERO[: len(page)]:
             pages.pop(number, None)
         elif pages.get(number) != page:
             pages[number] = page

@@ -55,7 +55,7 @@ __all__ = [
 DIRTY_PAGE = 4096
 """Bytes whose writes are noted together."""
 
-_MAX_PAGES_32 = 65536
+_MOST_BYTES_32 = 1 << 32
 _MAX_TABLE_32 = 0xFFFF_FFFF
 
 
@@ -279,8 +279,8 @@ class MemInst:
         type: its type, with the current size as minimum.
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
-        limit: most pages it may grow to.
-        budget: what it may take together with others.
+        limit: most pages, of its own size, that it may grow to.
+        budget: what it may take together with others, in pages of 64 KiB.
         native: an engine's own record of it, told of every growth (``resize(length)``) and of
             tracking (``track(dirty)``), or None.
         dirty: a byte for each `DIRTY_PAGE` bytes that the memory can have, 1 when something may
@@ -319,19 +319,20 @@ class MemInst:
             LimitExceeded: it starts larger than ``limits.memory_pages`` or the budget, or the
                 host has no room for it.
         """
-        declared = memtype.limits.maximum
+        declared, size = memtype.limits.maximum, 1 << memtype.page_bits
         self.budget = Budget(limits.memory_pages) if budget is None else budget
-        if not self.budget.take(memtype.limits.minimum):
+        if not self.budget.take(_blocks(memtype.limits.minimum * size)):
             raise LimitExceeded("memory pages", limits.memory_pages)
-        bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
+        allowed = limits.memory_pages * PAGE_SIZE // size
+        bound = allowed if declared is None else min(declared, allowed)
         if memtype.address is I32:
-            bound = min(bound, _MAX_PAGES_32)
+            bound = min(bound, _MOST_BYTES_32 // size)
         self.type = memtype
         self.limit = bound
-        self.length = memtype.limits.minimum * PAGE_SIZE
+        self.length = memtype.limits.minimum * size
         try:
             # A mapping cannot be empty; one byte stands for a memory that can never grow.
-            self.data = reserve(max(bound * PAGE_SIZE, 1))
+            self.data = reserve(max(bound * size, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
@@ -346,21 +347,28 @@ class MemInst:
 
     @property
     def pages(self) -> int:
-        """Current size in pages."""
-        return self.length // PAGE_SIZE
+        """Current size in pages of its own size."""
+        return self.length >> self.type.page_bits
+
+    @property
+    def blocks(self) -> int:
+        """Current size in pages of 64 KiB, the last of which need not be whole."""
+        return _blocks(self.length)
 
     def grow(self, count: int) -> bool:
         """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
-        pages = self.length // PAGE_SIZE + count
-        if pages > self.limit or not self.budget.take(count):
+        bits = self.type.page_bits
+        pages = (self.length >> bits) + count
+        if pages > self.limit or not self.budget.take(_blocks(pages << bits) - self.blocks):
             return False
-        self._set_length(pages * PAGE_SIZE)
+        self._set_length(pages << bits)
         return True
 
     def _set_length(self, length: int) -> None:
         self.length = length
-        limits = SizeLimits(length // PAGE_SIZE, self.type.limits.maximum)
-        self.type = MemType(limits, self.type.address, self.type.shared)
+        bits = self.type.page_bits
+        limits = SizeLimits(length >> bits, self.type.limits.maximum)
+        self.type = MemType(limits, self.type.address, self.type.shared, bits)
         self._make_views()
         if self.native is not None:
             self.native.resize(length)
@@ -370,7 +378,7 @@ class MemInst:
     def track(self) -> None:
         """Note from now on which pages are written; all that it has counts as written."""
         if self.dirty is None:
-            self.dirty = bytearray(max(self.limit * PAGE_SIZE // DIRTY_PAGE, 1))
+            self.dirty = bytearray(max(_dirty_pages(self.limit << self.type.page_bits), 1))
             if self.native is not None:
                 self.native.track(self.dirty)
         self.mark(0, self.length)
@@ -396,9 +404,8 @@ class MemInst:
         dirty = self.dirty
         if dirty is None:
             raise ValueError("what is written to this memory is not tracked")
-        size = self.length // DIRTY_PAGE
         if self.shared:
-            found = list(range(size))
+            found = list(range(_dirty_pages(self.length)))
         else:
             found = []
             at = dirty.find(1)
@@ -413,11 +420,16 @@ class MemInst:
         again."""
         if length < self.length:
             _zero(self.data, length, self.length - length)
-        self.budget.left += (self.length - length) // PAGE_SIZE
+        self.budget.left += self.blocks - _blocks(length)
         self._set_length(length)
 
     def __repr__(self) -> str:
         return f"<MemInst {self.type!r}>"
+
+
+def _blocks(size: int) -> int:
+    """Pages of 64 KiB that so many bytes take."""
+    return -(-size // PAGE_SIZE)
 
 
 _VIEWS = (
@@ -453,13 +465,20 @@ NumberView = Union[memoryview, SwappedView]
 def _number_view(data: memoryview, code: str) -> NumberView:
     if sys.byteorder != "little":
         return SwappedView(data, code)
-    # An empty view cannot be cast; it need not be, as every index is beyond its end.
-    return data.cast(code) if len(data) else data  # type: ignore[call-overload]
+    # What is no whole number at the end cannot be cast; `load` and `store_at` get there too late
+    # as well: an aligned number that is not whole is out of bounds. Nor can an empty view be.
+    whole = data[: len(data) // struct.calcsize(code) * struct.calcsize(code)]
+    return whole.cast(code) if len(whole) else whole  # type: ignore[call-overload]
+
+
+def _dirty_pages(length: int) -> int:
+    """Pages of `DIRTY_PAGE` bytes that so many bytes begin."""
+    return -(-length // DIRTY_PAGE)
 
 
 def _zero(data: mmap.mmap, start: int, count: int) -> None:
     """Set bytes to zero, giving their pages back where the system lets."""
-    if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux":
+    if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux" and start % mmap.PAGESIZE == 0:
         data.madvise(mmap.MADV_DONTNEED, start, count)
     else:
         piece = bytes(min(count, 1 << 20))

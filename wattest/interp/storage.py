@@ -46,7 +46,8 @@ class MemoryState:
 
     Attributes:
         length: its size in bytes.
-        pages: its bytes by number of page of `DIRTY_PAGE` bytes; pages of zeros are left out.
+        pages: its bytes by number of page of `DIRTY_PAGE` bytes (the last may be shorter); pages of
+            zeros are left out.
     """
 
     length: int
@@ -136,9 +137,10 @@ def capture(
 def _memory(mem: MemInst) -> MemoryState:
     pages: dict[int, bytes] = {}
     data, zeros = mem.data, bytes(DIRTY_PAGE)
-    for number in range(mem.length // DIRTY_PAGE):
-        page = data[number * DIRTY_PAGE : (number + 1) * DIRTY_PAGE]
-        if page != zeros:
+    for number in range(-(-mem.length // DIRTY_PAGE)):
+        begin = number * DIRTY_PAGE
+        page = data[begin : min(begin + DIRTY_PAGE, mem.length)]
+        if page != zeros[: len(page)]:
             pages[number] = page
     return MemoryState(mem.length, pages)
 
@@ -211,10 +213,11 @@ def restore(store: Store, instances: Sequence[ModuleInst], state: StoreState) ->
 def _restore_memory(mem: MemInst, state: MemoryState) -> None:
     mem.resize(state.length)
     zeros = bytes(DIRTY_PAGE)
-    for number in range(state.length // DIRTY_PAGE):
+    for number in range(-(-state.length // DIRTY_PAGE)):
         begin = number * DIRTY_PAGE
-        page = state.pages.get(number, zeros)
+        end = min(begin + DIRTY_PAGE, state.length)
+        page = state.pages.get(number, zeros[: end - begin])
         # A page that nobody has touched is not touched by comparing either.
-        if mem.data[begin : begin + DIRTY_PAGE] != page:
-            mem.data[begin : begin + DIRTY_PAGE] = page
-            mem.mark(begin, DIRTY_PAGE)
+        if mem.data[begin:end] != page:
+            mem.data[begin:end] = page
+            mem.mark(begin, end - begin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -50,6 +50,7 @@ from wattest.jobs.modules import (
     load_module,
 )
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
@@ -127,6 +128,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
@@ -141,6 +143,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
     Returns:
@@ -157,7 +160,9 @@ def run_job(
         ReplayDiverged: a recording was played, and the run is not the recorded one.
         EvidenceError: the recording is malformed.
     """
-    run = Run(job, target, near, stdout, stderr, progress, cache, started, watchers, companions)
+    run = Run(
+        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+    )
     return run.run()
 
 
@@ -204,8 +209,8 @@ def prepare(
     """
     load = load_module if cache is None else cache.modules.load
     scan = scan_input if cache is None else cache.scan
-    program = load(job.program, job.limits)
-    modules = [load(linked.source, job.limits) for linked in job.modules]
+    program = load(job.program, job.limits, job.features)
+    modules = [load(linked.source, job.limits, job.features) for linked in job.modules]
     start = choose_start(job, program)
     return program, modules, start, [scan(item.source, item.guest_path) for item in job.inputs]
 
@@ -225,7 +230,7 @@ def make_request(
             (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
         ),
         outputs=sorted((output.name, output.guest_path) for output in job.outputs),
-        policy=Policy(job.clock, job.seed, job.limits),
+        policy=Policy(job.clock, job.seed, job.limits, job.features),
     )
 
 
@@ -244,6 +249,7 @@ class Run:
         on_start: Callable[[Path], None] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         every = job.commit_every
         self.commitments = None if every is None else CommitmentLog(every)
@@ -251,6 +257,7 @@ class Run:
         self.watchers = Watchers((*watchers, *own))
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -265,7 +272,7 @@ class Run:
 
     def run(self) -> RunResult:
         job = self.job
-        self.store = Store(job.engine, job.limits)
+        self.store = Store(job.engine, job.limits, features=job.features)
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
@@ -423,6 +430,8 @@ class Run:
                 (item.module, item.name) for each in (program, *modules) for item in each.imports
             }
             imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            given = {linked.name for linked in self.job.modules}
+            add_thread_imports(imports, (program, *modules), self.job.limits, given)
             for linked, module in zip(self.job.modules, modules):
                 instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)
@@ -505,6 +514,7 @@ class Run:
             platform=f"{platform.system()} {platform.machine()}",
             started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             wall_time=time.monotonic() - self.began,
+            extra=self.extra,
         )
 
 

@@ -213,6 +213,7 @@ def rebuild_job(
             limits=wanted.named_limits,
             engine=engine,
             commit_every=_commit_every(claim),
+            features=frozenset(_items(policy, "features", str) if "features" in policy else ()),
         )
     except JobError as error:
         raise ReceiptError(f"the claim is not of a possible job: {error}") from error
