@@ -3,14 +3,15 @@
 ``python -m spec_tests.hostile.stopping`` runs each program of the tests in this process with a
 deadline that falls into the middle of it. A run notices its deadline at the first look at the clock
 behind it, so what counts is the longest time between two looks; it is measured as the process's own
-time, which other processes on the machine do not lengthen, and beside it the seconds from the deadline
-to the end of the run, which they do.
+time, which other processes on the machine do not lengthen, and beside it the time from the
+deadline to the end of the run, which they do.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import wattest
@@ -68,7 +69,7 @@ def measure(program: str, args: list[str], engine: str) -> tuple[float, float | 
             ended = time.monotonic()
     finally:
         Run.check = check  # type: ignore[method-assign]
-    gaps = [b - a for a, b in zip(looks, looks[1:])]
+    gaps = [after - before for before, after in pairwise(looks)]
     status = str(result.status)
     past = (ended - began[0] - DEADLINE) * 1000 if status == "limit" and began else None
     return max(gaps, default=0.0) * 1000, past, status
