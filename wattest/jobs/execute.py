@@ -28,7 +28,6 @@ from wattest.audit.records import (
 )
 from wattest.errors import (
     Exit,
-    FuelExhausted,
     GuestException,
     InputError,
     JobError,
@@ -50,6 +49,7 @@ from wattest.jobs.modules import (
     load_module,
 )
 from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
@@ -112,8 +112,8 @@ class _Ending:
         for ended in (self.error, self.interruption):
             if ended is not None:
                 ended.__traceback__ = ended.__context__ = ended.__cause__ = None
-        if isinstance(self.error, FuelExhausted):
-            self.error.machine = self.error._go_on = None
+                for name in ("machine", "_go_on"):
+                    ended.__dict__.pop(name, None)
 
 
 def run_job(
@@ -208,8 +208,8 @@ def prepare(
     """
     load = load_module if cache is None else cache.modules.load
     scan = scan_input if cache is None else cache.scan
-    program = load(job.program, job.limits)
-    modules = [load(linked.source, job.limits) for linked in job.modules]
+    program = load(job.program, job.limits, job.features)
+    modules = [load(linked.source, job.limits, job.features) for linked in job.modules]
     start = choose_start(job, program)
     return program, modules, start, [scan(item.source, item.guest_path) for item in job.inputs]
 
@@ -229,7 +229,7 @@ def make_request(
             (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
         ),
         outputs=sorted((output.name, output.guest_path) for output in job.outputs),
-        policy=Policy(job.clock, job.seed, job.limits),
+        policy=Policy(job.clock, job.seed, job.limits, job.features),
     )
 
 
@@ -268,7 +268,7 @@ class Run:
 
     def run(self) -> RunResult:
         job = self.job
-        self.store = Store(job.engine, job.limits)
+        self.store = Store(job.engine, job.limits, features=job.features)
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
@@ -425,6 +425,8 @@ class Run:
                 (item.module, item.name) for each in (program, *modules) for item in each.imports
             }
             imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            given = {linked.name for linked in self.job.modules}
+            add_thread_imports(imports, (program, *modules), self.job.limits, given)
             for linked, module in zip(self.job.modules, modules):
                 instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)
