@@ -130,6 +130,7 @@ def run_job(
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
     started: Callable[[Path], None] | None = None,
+    bare: bool = False,
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
@@ -142,6 +143,7 @@ def run_job(
         progress: is told how far the run is; what it raises ends the run.
         cache: what earlier runs of this process found, for this one to use and to add to.
         started: is told, before the guest begins, where its results are being collected.
+        bare: leave exitCode and receipt.json out of the result folder.
 
     Returns:
         The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
@@ -155,7 +157,7 @@ def run_job(
         LimitExceeded: a module is too large.
         EngineUnavailable: that engine was not built.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache, started).run()
+    return _Run(job, target, near, stdout, stderr, progress, cache, started, bare).run()
 
 
 class RunCache:
@@ -237,8 +239,10 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
+        bare: bool,
     ) -> None:
         self.job = job
+        self.bare = bare
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -308,8 +312,9 @@ class _Run:
                 entries,
             )
             receipt = make_receipt(claim, self.environment())
-            (folder.path / "exitCode").write_text(str(ending.exit_code))
-            receipt.save(folder.path / "receipt.json")
+            if not self.bare:
+                (folder.path / "exitCode").write_text(str(ending.exit_code))
+                receipt.save(folder.path / "receipt.json")
         except OSError as error:
             raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.finish()
