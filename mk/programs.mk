@@ -18,7 +18,7 @@ KERNEL_CFLAGS = --target=wasm32-unknown-unknown -std=c11 -O2 -ffreestanding -nos
 	-Wl,--no-entry -Wl,--export=run -Wl,--strip-debug -Wl,-z,stack-size=65536
 
 WASI_PROGRAM_SOURCES := $(wildcard examples/*.c spec_tests/wasi/programs/*.c \
-	spec_tests/hostile/programs/*.c)
+	spec_tests/hostile/programs/*.c tests/explain/programs/*.c)
 KERNEL_SOURCES := $(wildcard benchmarks/kernels/*.c benchmarks/micro/*.c)
 PROGRAM_TARGETS := $(patsubst %.c,$(PROGRAMS_OUT)/%.wasm,$(WASI_PROGRAM_SOURCES) $(KERNEL_SOURCES))
 
@@ -29,6 +29,10 @@ $(NO_LIBC:%=$(PROGRAMS_OUT)/%.wasm): WASI_CFLAGS += -nostdlib -ffreestanding -fn
 $(PROGRAMS_OUT)/benchmarks/kernels/bulk.wasm: KERNEL_CFLAGS += -mbulk-memory
 # Tables that grow are newer than this compiler's default set of features.
 $(PROGRAMS_OUT)/spec_tests/hostile/programs/table_growth.wasm: WASI_CFLAGS += -mreference-types
+
+# Guests with source lines.
+$(PROGRAMS_OUT)/tests/explain/programs/%.wasm: WASI_CFLAGS = --target=wasm32-wasi -std=c11 -O0 -g \
+	-Wall -Wextra -Werror -ffile-prefix-map=$(CURDIR)=. -Wl,-z,stack-size=65536
 
 .PHONY: programs programs-check programs-compiler
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "wattest"
 
 LAYERS = (
     "version", "errors", "page", "engine", "interp", "accel", "api", "wasi", "audit", "jobs",
-    "explain", "cli",
+    "explain", "conformance", "fuzzing", "cli",
 )  # fmt: skip
 """From the bottom to the top; each may import those before it."""
 
@@ -78,7 +78,7 @@ def test_every_layer_has_a_place() -> None:
 
 def test_the_api_alone_names_the_engines() -> None:
     for path in MODULES:
-        if layer_of(path) in ("wasi", "audit", "jobs", "explain", "cli"):
+        if layer_of(path) in ("wasi", "audit", "jobs", "explain", "conformance", "fuzzing", "cli"):
             layers = {layer for layer, _ in imports_of(path.read_text(encoding="utf-8"), "wattest")}
             assert "accel" not in layers, path
             assert "ReferenceEngine" not in path.read_text(encoding="utf-8"), path

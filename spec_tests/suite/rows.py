@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spec_tests.suite.runner import Outcome
-from spec_tests.suite.test_suite import FILES, OUTSIDE, run_on, verdict
+from spec_tests.suite.test_suite import FILES, OUTSIDE, Total, run_on, verdict
 
 HEADER = """\
 # Scripts of the official suite that cannot pass yet, and the feature that each of them needs.
@@ -29,7 +28,7 @@ REASONS = {
 }
 
 
-def feature_of(name: str, outcome: Outcome) -> str | None:
+def feature_of(name: str, outcome: Total) -> str | None:
     """The feature that a script's row should name, or None when it needs no row."""
     if not outcome.blocked and (not outcome.failed or not name.startswith(OUTSIDE)):
         return None

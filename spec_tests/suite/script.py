@@ -1,31 +1,19 @@
-"""The suite's scripts: where they are, and how they become commands and binaries."""
+"""The official suite: where it is, and the scripts that cannot pass yet."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from spec_tests.tools import run_wasm_tools, wasm_tools_version
+from wattest.conformance.scripts import find_scripts
 
 # pytest brings tomli where the standard library has no tomllib.
 tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
-__all__ = [
-    "HOW_TO_GET",
-    "ROWS",
-    "ConversionError",
-    "convert",
-    "find_suite",
-    "skips",
-    "suite_files",
-]
+__all__ = ["HOW_TO_GET", "ROWS", "find_suite", "skips", "suite_files"]
 
 HOW_TO_GET = (
     "the official suite is not there: git clone https://github.com/WebAssembly/testsuite "
@@ -39,10 +27,6 @@ ROWS = {
 """Each engine and its rows of scripts that cannot pass yet."""
 
 
-class ConversionError(Exception):
-    """wasm-tools cannot read a script."""
-
-
 def find_suite() -> Path | None:
     """The folder of the official suite, or None when there is none."""
     named = os.environ.get("WATTEST_TESTSUITE")
@@ -53,38 +37,7 @@ def find_suite() -> Path | None:
 
 def suite_files(folder: Path) -> list[str]:
     """Every script, named by its path below ``folder`` without ``.wast``; core files first."""
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.wast")]
-    return sorted(names, key=lambda name: (name.count("/"), name))
-
-
-def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
-    """A script as commands, and the folder of the binaries that they name.
-
-    Args:
-        source: the ``.wast`` file.
-        cache: folder that keeps conversions, each under the digest of what it was made from.
-
-    Raises:
-        ConversionError: with wasm-tools' message.
-    """
-    digest = hashlib.sha256(source.read_bytes() + wasm_tools_version().encode()).hexdigest()[:24]
-    folder = cache / f"{source.stem}-{digest}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f"{source.stem}-"))
-        done = run_wasm_tools(
-            "json-from-wast", source, "-o", fresh / "commands.json", "--wasm-dir", fresh
-        )
-        if done.returncode != 0:
-            shutil.rmtree(fresh)
-            raise ConversionError(done.stderr.decode("utf-8", "replace").strip())
-        try:
-            fresh.rename(folder)
-        except OSError:
-            # Another process was faster.
-            shutil.rmtree(fresh)
-    commands: list[dict[str, Any]] = json.loads((folder / "commands.json").read_bytes())["commands"]
-    return commands, folder
+    return [script.name for script in find_scripts([folder])]
 
 
 def skips(path: Path) -> dict[str, tuple[str, str]]:

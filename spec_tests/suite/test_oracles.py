@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spec_tests.suite.adapter import Failure
-from spec_tests.suite.runner import TEXT_FORMAT, Outcome, run_script
 from spec_tests.suite.script import skips
-from spec_tests.suite.values import Number, Reference, Value, expectation_met, parse_argument
+from wattest.conformance.adapter import Failure
+from wattest.conformance.runner import TEXT_FORMAT, Outcome, run_script
+from wattest.conformance.values import Number, Reference, Value, expectation_met, parse_argument
 
 
 class Scripted:

@@ -10,24 +10,18 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 
 import pytest
 
-from spec_tests.suite.reference import WattestAdapter
-from spec_tests.suite.runner import Outcome, run_script
-from spec_tests.suite.script import (
-    HOW_TO_GET,
-    ROWS,
-    ConversionError,
-    convert,
-    find_suite,
-    skips,
-    suite_files,
-)
+from spec_tests.suite.script import HOW_TO_GET, ROWS, find_suite, skips, suite_files
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import available_engines
+from wattest.conformance.own import WattestAdapter
+from wattest.conformance.runner import run_script
+from wattest.conformance.scripts import ConversionError, convert
 
 SUITE = find_suite()
 FILES = suite_files(SUITE) if SUITE is not None else []
@@ -41,6 +35,23 @@ OUTSIDE = ("proposals/", "legacy/", "custom/")
 """Folders that are not part of WebAssembly 3.0."""
 
 
+@dataclass
+class Total:
+    """What came of a script, metered and not.
+
+    Attributes:
+        passed: number of assertions that hold both ways, by kind.
+        failed: a line for each command that went wrong.
+        not_applicable: number of commands that do not concern the engine, by reason.
+        blocked: number of commands that need a feature the engine says it has not, by feature.
+    """
+
+    passed: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    not_applicable: Counter[str] = field(default_factory=Counter)
+    blocked: Counter[str] = field(default_factory=Counter)
+
+
 @pytest.mark.parametrize("engine", ROWS)
 def test_every_row_names_a_script(engine: str) -> None:
     assert SUITE is None or sorted(set(SKIPS[engine]) - set(FILES)) == []
@@ -52,10 +63,10 @@ def test_the_engine_is_built(engine: str) -> None:
         pytest.skip(f'the engine "{engine}" is not part of this build: the suite ran without it')
 
 
-def run_on(engine: str, name: str, cache: Path) -> Outcome:
+def run_on(engine: str, name: str, cache: Path) -> Total:
     """A script's outcome on an engine, metered and not; what passes both ways is counted once."""
     assert SUITE is not None
-    total = Outcome()
+    total = Total()
     try:
         commands, folder = convert(SUITE / f"{name}.wast", cache)
     except ConversionError as error:
@@ -112,7 +123,7 @@ def test_script(
         pytest.skip(f"needs {feature}: {reason}")
 
 
-def verdict(name: str, outcome: Outcome, feature: str | None) -> list[str]:
+def verdict(name: str, outcome: Total, feature: str | None) -> list[str]:
     """What is wrong with a script's outcome, given the feature that its row says is missing."""
     if feature is None:
         missing = [f"needs the feature {found}" for found in sorted(outcome.blocked)]
@@ -138,18 +149,18 @@ def shorten(lines: list[str], most: int = 40) -> list[str]:
 
 
 def test_verdict_refuses_a_row_for_a_script_that_passes() -> None:
-    passed = Outcome(passed=Counter({"assert_return": 3}))
+    passed = Total(passed=Counter({"assert_return": 3}))
     assert verdict("i32", passed, None) == []
     assert "take the row away" in verdict("i32", passed, "simd")[0]
 
 
 def test_verdict_refuses_a_row_that_names_another_feature() -> None:
-    blocked = Outcome(blocked=Counter({"gc": 1}))
+    blocked = Total(blocked=Counter({"gc": 1}))
     assert verdict("i31", blocked, "gc") == []
     assert "names the feature simd" in verdict("i31", blocked, "simd")[0]
     assert verdict("i31", blocked, None) == ["needs the feature gc"]
 
 
 def test_verdict_does_not_let_a_row_hide_a_failure() -> None:
-    outcome = Outcome(failed=["i31.wast:1: wrong"], blocked=Counter({"gc": 1}))
+    outcome = Total(failed=["i31.wast:1: wrong"], blocked=Counter({"gc": 1}))
     assert verdict("i31", outcome, "gc") == ["i31.wast:1: wrong"]

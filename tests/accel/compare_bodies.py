@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wattest.accel.bodies import check_bodies
-from wattest.accel.features import SUPPORTED
+from wattest.accel.features import NATIVELY_VALIDATED as KNOWN
 from wattest.errors import DecodeError, ModuleError, ValidationError
 from wattest.interp.decode import decode_body, decode_module
 from wattest.interp.module import Code, Func, FuncFacts, Module
@@ -55,8 +55,8 @@ _INDICES = {
     "label": 4, "tag": 1, "field": 1, "u32": 2,
 }  # fmt: skip
 _VALUES = [b"\x7f", b"\x7e", b"\x7d", b"\x7c", b"\x70", b"\x6f", b"\x63\x70", b"\x63\x6f", b"\x7b"]
-_KNOWN = [row for row in OPCODES if row.feature in SUPPORTED]
-_OTHERS = [row for row in OPCODES if row.feature not in SUPPORTED]
+_KNOWN = [row for row in OPCODES if row.feature in KNOWN]
+_OTHERS = [row for row in OPCODES if row.feature not in KNOWN]
 _REF_FUNC_HEAPS = [b"\x70", b"\x70", b"\x6f", b"\x6f", b"\x6e", b"\x00", b"\xf0\x7f"]
 
 
@@ -72,7 +72,7 @@ class Body:
 class World:
     """A module whose sections but the bodies have been validated."""
 
-    def __init__(self, binary: bytes, features: frozenset[str] = SUPPORTED) -> None:
+    def __init__(self, binary: bytes, features: frozenset[str] = KNOWN) -> None:
         self.module = decode_module(binary)
         validator = _ModuleValidator(self.module, features, None)
         validator._before_code()
@@ -296,7 +296,7 @@ def smith_worlds(count: int) -> list[World]:
 
     worlds = []
     for seed in range(count):
-        options = _options(seed, SUPPORTED)
+        options = _options(seed, KNOWN)
         bytes_ = random.Random(seed).randbytes(20_000)
         done = run_wasm_tools("smith", "--ensure-termination", *options, stdin=bytes_)
         if done.returncode:

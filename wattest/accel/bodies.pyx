@@ -5,8 +5,8 @@ The answer is only "valid, with these facts" or "not shown to be valid". Whateve
 goes to `wattest.interp.validate`, which finds the error or accepts, so that verdicts and messages
 are the reference's by construction. What is accepted here must be valid, as lowering trusts it.
 
-A type is one byte. Only number types, ``funcref`` and ``externref`` are known; a body that meets
-another type, a 64-bit address or an instruction that the accelerator does not execute is refused.
+A type is one byte. Only number types, ``v128``, ``funcref`` and ``externref`` are known; a body that meets
+another type, or an instruction that the accelerator does not execute, is refused.
 The ``(ref $t)`` of ``ref.func`` stands on the stack as ``funcref``: nothing that is known here
 tells them apart.
 """
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from wattest.interp.module import FuncFacts
 from wattest.interp.opcodes import ADDRESS, OPCODES
 from wattest.interp.types import (
-    EXTERN, EXTERNREF, F32, F64, FUNC, FUNCREF, I32, I64, FuncType,
+    EXTERN, EXTERNREF, F32, F64, FUNC, FUNCREF, I32, I64, V128, FuncType,
 )
 from wattest.interp.validate.limits import MAXIMUM
 

@@ -6,7 +6,8 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Malloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_INCREF, PyObject
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
@@ -16,6 +17,7 @@ from wattest.accel.structs cimport *
 
 import mmap
 import sys
+from array import array
 from bisect import bisect_right
 
 from wattest.accel import _handlers
@@ -23,9 +25,9 @@ from wattest.errors import (
     FrameInfo, FuelExhausted, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
 )
 from wattest.interp.runtime import HostFunc, WasmFunc
-from wattest.interp.types import F32, F64, I32, I64, FuncType, RefType
+from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
 from wattest.interp.matching import top_heaptype
-from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF
+from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits

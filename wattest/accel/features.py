@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["SUPPORTED"]
+import sys
+
+__all__ = ["NATIVELY_VALIDATED", "SUPPORTED"]
 
 SUPPORTED: frozenset[str] = frozenset(
     {
@@ -15,6 +17,11 @@ SUPPORTED: frozenset[str] = frozenset(
         "tail_call",
         "multi_memory",
         "extended_const",
+        "memory64",
     }
-)
+) | (frozenset({"simd", "relaxed_simd"}) if sys.byteorder == "little" else frozenset())
 """Features (`wattest.interp.features`) that the accelerator executes."""
+
+NATIVELY_VALIDATED: frozenset[str] = SUPPORTED - {"function_references", "gc", "exceptions"}
+"""Features of which native validation knows every instruction and type; bodies that need others
+are validated by the reference."""

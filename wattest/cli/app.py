@@ -27,7 +27,17 @@ from wattest.version import __version__
 
 __all__ = ["COMMANDS", "cli", "main"]
 
-COMMANDS = ("run", "job", "store", "inspect", "validate", "disassemble")
+COMMANDS = (
+    "run",
+    "replay",
+    "job",
+    "store",
+    "inspect",
+    "validate",
+    "disassemble",
+    "profile",
+    "conform",
+)
 """The commands, as the help lists them. ``name`` is the click command of that name in
 ``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""
 

@@ -7,7 +7,7 @@ outside the set that it is given.
 
 from __future__ import annotations
 
-__all__ = ["ALL", "DESCRIPTIONS", "SUPPORTED"]
+__all__ = ["ALL", "DESCRIPTIONS", "OPTIONAL", "SUPPORTED"]
 
 DESCRIPTIONS: dict[str, str] = {
     "mvp": "WebAssembly 1.0",
@@ -25,10 +25,18 @@ DESCRIPTIONS: dict[str, str] = {
     "gc": "recursion groups, subtyping, structures, arrays and i31",
     "exceptions": "exception handling",
     "relaxed_simd": "relaxed vector instructions",
+    "threads": "atomic instructions and shared memories",
+    "legacy_exceptions": "the older exception instructions try, catch, delegate and rethrow",
+    "wide_arithmetic": "128-bit addition, subtraction and multiplication",
+    "custom_page_sizes": "memories whose pages are not 64 KiB",
 }
-"""Every feature of WebAssembly 3.0, in about the order in which they were standardised."""
+"""Every feature of WebAssembly 3.0, in about the order in which they were standardised, and those
+beyond it that wattest knows."""
 
-ALL: frozenset[str] = frozenset(DESCRIPTIONS)
+OPTIONAL: frozenset[str] = frozenset({"legacy_exceptions", "wide_arithmetic", "custom_page_sizes"})
+"""Features beyond WebAssembly 3.0 that are off unless they are asked for."""
+
+ALL: frozenset[str] = frozenset(DESCRIPTIONS) - OPTIONAL - {"threads"}
 """All of WebAssembly 3.0."""
 
 SUPPORTED: frozenset[str] = frozenset(

@@ -165,6 +165,21 @@ class Machine:
         `Store.on_break` is called, and where any engine can take the state over."""
         return self._owed and self._code.costs[self._pc] > 0
 
+    @property
+    def due(self) -> int:
+        """What the segment costs that is still to be paid for; 0 when none is."""
+        return self._code.costs[self._pc] if self._owed else 0
+
+    @property
+    def place(self) -> tuple[WasmFunc | None, int]:
+        """The innermost function, and the index of its next instruction."""
+        return self._code.func, self._pc
+
+    @property
+    def depth(self) -> int:
+        """The number of frames."""
+        return len(self._callers) + 1
+
     def state(self) -> MachineState:
         """The state in the form that belongs to no engine.
 
@@ -598,6 +613,8 @@ class Machine:
         if store.fuel_limit is not None and store.fuel_used + units > store.fuel_limit:
             self._exhausted(units, border=False)
         store.fuel_used += units
+        if store.on_charge is not None:
+            store.on_charge(self, units)
 
     def _break(self) -> None:
         """At a segment border: call `Store.on_break` if it is time."""

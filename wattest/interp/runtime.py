@@ -71,6 +71,8 @@ class Store:
             before its segment is paid for and ``break_at`` being None meanwhile. Returns the
             next ``break_at`` (for a later border, even if it is not beyond ``fuel_used``);
             what it raises stops the run, which can go on (``error.machine``).
+        on_charge: the reference calls it with its machine and the units that a bulk instruction
+            has just paid beyond its segment.
         frames, slots: guest frames and operand slots in use by all nested calls together.
         nesting: invocations in progress: a host function that calls the guest again adds one.
         host_calls: calls of host functions so far.
@@ -87,6 +89,7 @@ class Store:
     on_slice: Callable[[], None] | None = None
     break_at: int | None = None
     on_break: Callable[[Any], int | None] | None = None
+    on_charge: Callable[[Any, int], None] | None = None
     frames: int = 0
     slots: int = 0
     nesting: int = 0
@@ -148,6 +151,8 @@ class HostFunc:
             describes and returns what ``lower`` takes; or None. With it an engine may spare
             itself ``code``, which comes to the same.
         lower: turns what ``fn`` returns into a list of values.
+        caller: makes what ``fn`` takes before the parameters out of the instance that calls, and
+            may be asked once for all calls of that instance; None when it takes them only.
     """
 
     type: DefType
@@ -155,6 +160,7 @@ class HostFunc:
     name: str = "host function"
     fn: Callable[..., Any] | None = field(default=None, repr=False)
     lower: Callable[[Any], list[Any]] | None = field(default=None, repr=False)
+    caller: Callable[[ModuleInst], Any] | None = field(default=None, repr=False)
 
     @property
     def functype(self) -> FuncType:

@@ -46,6 +46,20 @@ _add("global_set_i", [], "(<uint64_t**>(pc + 2))[0][0] = r\n" + _go(6))
 _add("global_set_d", [], "(<uint64_t**>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
 _add("global_set_f", [], "(<uint64_t**>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
 
+# Vectors, in two slots: [destination][][the two words]; the others as for one slot
+_add(
+    "const_v",
+    [],
+    "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\nfp[pc[2] + 1] = (<uint64_t*>(pc + 6))[0]\n" + _go(8),
+)
+_add(
+    "select_v",
+    [],
+    "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + _go(6),
+)
+_add("global_get_v", [], "v_put(fp + pc[4], v_get((<uint64_t**>(pc + 2))[0]))\n" + _go(6))
+_add("global_set_v", [], "v_put((<uint64_t**>(pc + 2))[0], v_get(fp + pc[4]))\n" + _go(6))
+
 # Branches: an edge is [distance][cost]
 _TAKE = """
 e = pc + {}
@@ -179,7 +193,7 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 # [link slot][distance][table][type][index slot]
 _FIND = """
 t = (<TableRec**>(pc + 4))[0]
-x = <uint32_t>{index}
+x = {index}
 if unlikely(x >= t.size):
     TRAP(TRAP_UNDEFINED)
 f = <Func*>t.elems[x]
@@ -189,7 +203,7 @@ if unlikely(f == NULL):
 if unlikely(f.type != (<void**>(pc + 6))[0]):
     TRAP(TRAP_TYPE)
 """
-_FIND_LOCALS = ["TableRec* t", "uint32_t x"]
+_FIND_LOCALS = ["TableRec* t", "uint64_t x"]
 _TURN = """
 if unlikely(f.inst != c.inst and f.inst != NULL):
     c.func = f
@@ -256,13 +270,14 @@ _add(
 )
 _add("host", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)")
 
-# Tables: [table][index][slot]
+# Tables: [table][index][slot]. A slot with an i32 has zeros above it, so that the whole of it is
+# the index, whether the table's addresses have 32 bits or 64; of memories below likewise.
 _add(
     "table_get",
-    ["TableRec* t", "uint32_t x"],
+    ["TableRec* t", "uint64_t x"],
     """
 t = (<TableRec**>(pc + 2))[0]
-x = <uint32_t>fp[pc[4]]
+x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 fp[pc[5]] = t.elems[x]
@@ -271,10 +286,10 @@ fp[pc[5]] = t.elems[x]
 )
 _add(
     "table_set",
-    ["TableRec* t", "uint32_t x"],
+    ["TableRec* t", "uint64_t x"],
     """
 t = (<TableRec**>(pc + 2))[0]
-x = <uint32_t>fp[pc[4]]
+x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 t.elems[x] = fp[pc[5]]
@@ -294,18 +309,21 @@ _PAY_ELEMS = _PAY.format(less=7, shift=3)
 _PAY_BYTES = _PAY.format(less=63, shift=6)
 _BULK = ["uint64_t to", "uint64_t start", "uint64_t n", "uint64_t paid"]
 _OPERANDS = """
-to = <uint32_t>fp[pc[2]]
-start = {middle}
-n = <uint32_t>fp[pc[2] + 2]
+to = fp[pc[2]]
+start = fp[pc[2] + 1]
+n = fp[pc[2] + 2]
 """
-_THREE = _OPERANDS.format(middle="<uint32_t>fp[pc[2] + 1]")
+_WITHIN = """
+if unlikely(n > {0} or start > {0} - n or n > {1} or to > {1} - n):
+    TRAP(TRAP_{2})
+""".strip("\n")
 # [first operand][number of elements, memory or table][...]
 _add(
     "table_fill",
     ["TableRec* t", "uint64_t i", *_BULK],
     "t = c.inst.tables[pc[3]]\n"
-    + _OPERANDS.format(middle="fp[pc[2] + 1]").strip("\n")
-    + "\nif unlikely(to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS.strip("\n")
+    + "\nif unlikely(n > t.size or to > t.size - n):\n    TRAP(TRAP_TABLE)"
     + _PAY_ELEMS
     + "i = 0\nwhile i < n:\n    t.elems[to + i] = start\n    i += 1\n"
     + _go(4),
@@ -314,8 +332,8 @@ _add(
     "table_copy",
     ["TableRec* t", "TableRec* u", *_BULK],
     "t = c.inst.tables[pc[3]]\nu = c.inst.tables[pc[4]]"
-    + _THREE
-    + "if unlikely(start + n > u.size or to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -324,8 +342,8 @@ _add(
     "table_init",
     ["TableRec* t", "ElemRec* u", *_BULK],
     "t = c.inst.tables[pc[4]]\nu = c.inst.elems + pc[3]"
-    + _THREE
-    + "if unlikely(start + n > u.size or to + n > t.size):\n    TRAP(TRAP_TABLE)"
+    + _OPERANDS
+    + _WITHIN.format("u.size", "t.size", "TABLE")
     + _PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
     + _go(6),
@@ -339,8 +357,8 @@ _add(
     "memory_fill",
     ["MemRec* m", *_BULK],
     "m = c.inst.mems[pc[3]]"
-    + _THREE
-    + "if unlikely(to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + "if unlikely(n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
     + _PAY_BYTES
     + "if n:\n    memset(m.base + to, <int>(start & 0xff), n)\n"
     + _go(4),
@@ -349,8 +367,8 @@ _add(
     "memory_copy",
     ["MemRec* m", "MemRec* o", *_BULK],
     "m = c.inst.mems[pc[3]]\no = c.inst.mems[pc[4]]"
-    + _THREE
-    + "if unlikely(start + n > o.length or to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + _WITHIN.format("o.length", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.base + start, n)\n"
     + _go(6),
@@ -359,8 +377,8 @@ _add(
     "memory_init",
     ["MemRec* m", "DataRec* o", *_BULK],
     "m = c.inst.mems[pc[4]]\no = c.inst.datas + pc[3]"
-    + _THREE
-    + "if unlikely(start + n > o.size or to + n > m.length):\n    TRAP(TRAP_MEMORY)"
+    + _OPERANDS
+    + _WITHIN.format("o.size", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.data + start, n)\n"
     + _go(6),

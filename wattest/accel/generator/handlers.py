@@ -1,4 +1,4 @@
-"""Writes the handlers (``_handlers.pyx``) and their numbers (``ids.pxi``).
+"""Writes the handlers (``_handlers.pyx``), their numbers (``ids.pxi``) and ``vectors.h``.
 
 Handlers come in families; a family's members stand one after the other, so that lowering finds
 a member's number by adding. Operand modes: ``s`` a frame slot, ``i`` an immediate, ``r`` the
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, SELECTS
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
+from wattest.accel.generator.vector_cells import far, vector_cells, vector_rows
+from wattest.accel.generator.vectors import header
 from wattest.interp.opcodes import BY_NAME, OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64
 
@@ -116,7 +118,7 @@ def named(valtype: object) -> str:
 
 class Generator:
     def __init__(self) -> None:
-        self.lines: list[str] = [HEAD]
+        self.lines: list[str] = [HEAD, header()[1]]
         self.names: list[str] = []
         self.ids: dict[str, int] = {}
         self.pair_ids: dict[tuple[str, str, str, str], int] = {}
@@ -209,14 +211,12 @@ class Generator:
                 self.handler(f"{op.name}_{mode}_{dest}", ["uint64_t e"], body)
         self.family(f"MEM_{op.name}")
         body = [
-            "m = c.inst.mems[pc[5]]",
-            "e = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[4]",
-            f"if unlikely(e + {op.width} > m.length):",
-            "    TRAP(TRAP_MEMORY)",
+            "m = c.inst.mems[pc[4]]",
+            *far(op.width, "(<uint64_t*>(pc + 6))[0]"),
             write(t, "s", 3, text.replace("mem +", "m.base +")),
-            go(6),
+            go(8),
         ]
-        self.handler(f"{op.name}_mem", ["uint64_t e", "MemRec* m"], body)
+        self.handler(f"{op.name}_mem", ["uint64_t e", "uint64_t o", "MemRec* m"], body)
 
     @staticmethod
     def loaded(op: Opcode, t: str) -> str:
@@ -254,15 +254,14 @@ class Generator:
             self.handler(f"{op.name}_{combo}", ["uint64_t e", f"{CTYPES[t]} a"], body)
         self.family(f"MEM_{op.name}")
         body = [
-            "m = c.inst.mems[pc[5]]",
+            "m = c.inst.mems[pc[4]]",
             f"a = {read(t, 's', 3)}",
-            "e = <uint64_t>(<uint32_t>fp[pc[2]]) + <uint32_t>pc[4]",
-            f"if unlikely(e + {op.width} > m.length):",
-            "    TRAP(TRAP_MEMORY)",
+            *far(op.width, "(<uint64_t*>(pc + 6))[0]"),
             put.replace("mem +", "m.base +"),
-            go(6),
+            go(8),
         ]
-        self.handler(f"{op.name}_mem", ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"], body)
+        locals_ = ["uint64_t e", "uint64_t o", "MemRec* m", f"{CTYPES[t]} a"]
+        self.handler(f"{op.name}_mem", locals_, body)
 
     # Fused cells
 
@@ -462,6 +461,7 @@ class Generator:
             self.compare_and_branch(f"{t}.and_not", "(a & b) == 0", t, False)
         self.special()
         self.pairs()
+        vector_cells(self)
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
@@ -484,6 +484,10 @@ class Generator:
         ids.append("")
         ids.append("OPTABLE = (")
         ids += [f"    {row}," for row in rows]
+        ids.append(")")
+        ids.append("# (see generator/vector_cells.py)")
+        ids.append("VECTORTABLE = (")
+        ids += [f"    {row}," for row in vector_rows(self)]
         ids.append(")")
         code = {row.name: self.code(row) for row in OPCODES}
         code["i32.nez"] = -1
@@ -559,9 +563,10 @@ class Generator:
 
 
 def generate(folder: Path) -> None:
-    """Write both files into ``folder``, unless they are there already and the same."""
+    """Write the files into ``folder``, unless they are there already and the same."""
     handlers, ids = Generator().run()
-    for name, text in (("_handlers.pyx", handlers), ("ids.pxi", ids)):
+    made = (("_handlers.pyx", handlers), ("ids.pxi", ids), ("vectors.h", header()[0]))
+    for name, text in made:
         path = folder / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

@@ -32,9 +32,7 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
     cdef uint64_t i
     cdef uint64_t sub
     if 0x28 <= op <= 0x3E:
-        if leb_u(&l.p) & 0x40:
-            leb_u(&l.p)
-        leb_u(&l.p)
+        skip_memarg(l)
     elif op == 0x41 or op == 0x42 or op == 0xD0:
         leb_s(&l.p)
     elif op == 0x43:
@@ -65,17 +63,30 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
             leb_u(&l.p)
             if sub == 8 or sub == 10 or sub == 12 or sub == 14:
                 leb_u(&l.p)
+    elif op == 0xFD:
+        sub = leb_u(&l.p)
+        if sub == 0x0C or sub == 0x0D:
+            l.p += 16
+        elif sub < 0x120 and VECTORS[sub].width:
+            skip_memarg(l)
+            l.p += VECTORS[sub].lanes
+        elif sub < 0x120:
+            l.p += VECTORS[sub].lanes
+
+cdef void skip_memarg(Low* l) noexcept nogil:
+    if leb_u(&l.p) & 0x40:
+        leb_u(&l.p)
+    leb_u(&l.p)
 
 
 cdef void lower_if(Low* l) noexcept nogil:
-    cdef int32_t params
-    cdef int32_t results
+    cdef BlockType t = read_blocktype(l)
+    cdef int32_t params = t.params
     cdef Entry* e
     cdef Entry saved
     cdef int32_t edge
     cdef Label* b
     cdef bint fused
-    read_blocktype(l, &params, &results)
     e = pop(l)
     fused = in_register(l, e, l.height, 1)
     saved = e[0]
@@ -90,7 +101,7 @@ cdef void lower_if(Low* l) noexcept nogil:
     e = &l.stack[l.height]
     e[0] = saved
     edge = branch_on(l, e, l.height, False)
-    b = push_label(l, KIND_IF, params, results)
+    b = push_label(l, KIND_IF, &t)
     b.other = edge
     barrier(l)
 
@@ -119,8 +130,7 @@ cdef void lower_else(Low* l, bint reachable) noexcept nogil:
     edge_to(l, b.other, here(l))
     open_site(l, b.other + 1)
     b.other = -1
-    for i in range(b.params):
-        push_slot(l)
+    push_slots(l, b.params, b.wide_params)
     barrier(l)
 
 cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
@@ -144,12 +154,10 @@ cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
         if b.aside >= 0:
             open_node(l, b.aside)
         pop_to(l, b.height)
-        for i in range(b.results):
-            push_slot(l)
+        push_slots(l, b.results, b.wide_results)
         barrier(l)
     elif not reachable:
         pop_to(l, b.height)
-        for i in range(b.results):
-            push_slot(l)
+        push_slots(l, b.results, b.wide_results)
     l.nlabels -= 1
     return after

@@ -1,8 +1,8 @@
 # Calls.
 
-cdef void lower_call(Low* l, Func* func, uint32_t params, uint32_t results) noexcept nogil:
+cdef void lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
     cdef int32_t pos
-    cdef uint32_t i
+    cdef uint32_t params = l.m.type_params[type_index]
     settle_top(l, <int32_t>params)
     if func.inst != NULL and func.inst != l.inst:
         pos = emit(l, H_CALL_CROSS, 6)
@@ -13,20 +13,17 @@ cdef void lower_call(Low* l, Func* func, uint32_t params, uint32_t results) noex
     (<Func**>(l.code + pos + 4))[0] = func
     may_trap(l, pos)
     pop_to(l, l.height - <int32_t>params)
-    for i in range(results):
-        push_slot(l)
+    push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
 
 cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     cdef uint32_t type_index = <uint32_t>leb_u(&l.p)
     cdef uint32_t table = <uint32_t>leb_u(&l.p)
     cdef int32_t params = <int32_t>l.m.type_params[type_index]
-    cdef uint32_t results = l.m.type_results[type_index]
     cdef Entry* e = pop(l)
     cdef Entry saved = e[0]
     cdef int32_t height = l.height
     cdef int32_t source = 0
     cdef int32_t pos
-    cdef uint32_t i
     if saved.kind == IN_CONST:
         entry_slot(l, &saved, height)
         saved.kind = IN_SLOT
@@ -45,8 +42,7 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
     pop_to(l, l.height - params)
-    for i in range(results):
-        push_slot(l)
+    push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
     if tail:
         emit_return(l)
 
@@ -57,7 +53,7 @@ cdef void lower_return_call(Low* l) noexcept nogil:
     cdef int32_t pos
     if func.inst != l.inst:
         # A host function, or another instance's: called, and its results returned.
-        lower_call(l, func, func.params, func.results)
+        lower_call(l, func, l.m.func_types[index])
         emit_return(l)
         return
     settle_top(l, params)

@@ -2,8 +2,7 @@
 
 cdef void lower_body(Low* l) noexcept nogil:
     cdef uint8_t op
-    cdef int32_t params
-    cdef int32_t results
+    cdef BlockType t
     cdef int32_t pos
     cdef int32_t i
     cdef uint32_t x
@@ -12,7 +11,9 @@ cdef void lower_body(Low* l) noexcept nogil:
     cdef bint reachable = True
     cdef Entry* e
     cdef Entry saved
-    push_label(l, KIND_FUNC, 0, <int32_t>l.func.results)
+    memset(&t, 0, sizeof(t))
+    t.results = <int32_t>l.func.results
+    push_label(l, KIND_FUNC, &t)
     open_site(l, SITE_ENTRY)
     while not l.failed:
         if not reachable:
@@ -38,7 +39,7 @@ cdef void lower_body(Low* l) noexcept nogil:
             continue
         l.count += 1
         if op == 0x20:
-            push_local(l, <uint32_t>leb_u(&l.p))
+            lower_local_get(l, <uint32_t>leb_u(&l.p))
         elif op == 0x41:
             push_const(l, <uint32_t>leb_s(&l.p))
         elif op == 0x21:
@@ -68,14 +69,14 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_br(l, <uint32_t>leb_u(&l.p))
             reachable = False
         elif op == 0x02:
-            read_blocktype(l, &params, &results)
+            t = read_blocktype(l)
             flush_locals(l)
-            push_label(l, KIND_BLOCK, params, results)
+            push_label(l, KIND_BLOCK, &t)
         elif op == 0x03:
-            read_blocktype(l, &params, &results)
-            settle_top(l, params)
+            t = read_blocktype(l)
+            settle_top(l, t.params)
             flush_locals(l)
-            b = push_label(l, KIND_LOOP, params, results)
+            b = push_label(l, KIND_LOOP, &t)
             if l.nloops >= l.loops_room:
                 if not more32(<void**>&l.loops, &l.loops_room, l.nloops + 1, sizeof(int64_t)):
                     l.failed = True
@@ -90,7 +91,7 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_if(l)
         elif op == 0x10:
             x = <uint32_t>leb_u(&l.p)
-            lower_call(l, l.inst.funcs[x], l.inst.funcs[x].params, l.inst.funcs[x].results)
+            lower_call(l, l.inst.funcs[x], l.m.func_types[x])
         elif op == 0x11:
             lower_indirect(l, False)
         elif op == 0x0F:
@@ -98,7 +99,9 @@ cdef void lower_body(Low* l) noexcept nogil:
             emit_return(l)
             reachable = False
         elif op == 0x1A:
-            pop(l)
+            e = pop(l)
+            if e.wide:
+                pop(l)
         elif op == 0x1B:
             lower_select(l)
         elif op == 0x1C:
@@ -155,6 +158,8 @@ cdef void lower_body(Low* l) noexcept nogil:
             push_const(l, <uint64_t>l.inst.funcs[leb_u(&l.p)])
         elif op == 0xFC:
             lower_prefixed(l)
+        elif op == 0xFD:
+            lower_vector(l)
         else:
             l.failed = True
 
@@ -166,7 +171,9 @@ cdef void free_lowered(Lowered* x) noexcept nogil:
         free(x.edges)
         free(x)
 
-cdef int lower_function(Module_* m, Func* func, uint32_t max_height) noexcept nogil:
+cdef int lower_function(
+    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
     """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault."""
     cdef Low l
     cdef Lowered* out
@@ -176,6 +183,7 @@ cdef int lower_function(Module_* m, Func* func, uint32_t max_height) noexcept no
     l.m = m
     l.inst = func.inst
     l.func = func
+    l.places = places
     l.p = m.binary + func.start
     l.start = l.p
     l.link = <int32_t>func.link

@@ -39,7 +39,7 @@ cdef void arrive(Low* l, Label* b) noexcept nogil:
         node = following
     b.fixups = -1
 
-cdef Label* push_label(Low* l, int32_t kind, int32_t params, int32_t results) noexcept nogil:
+cdef Label* push_label(Low* l, int32_t kind, BlockType* t) noexcept nogil:
     cdef Label* b
     if l.nlabels >= l.labels_room:
         if not more32(<void**>&l.labels, &l.labels_room, l.nlabels + 1, sizeof(Label)):
@@ -48,9 +48,11 @@ cdef Label* push_label(Low* l, int32_t kind, int32_t params, int32_t results) no
     b = &l.labels[l.nlabels]
     l.nlabels += 1
     b.kind = kind
-    b.params = params
-    b.results = results
-    b.height = l.height - params
+    b.params = t.params
+    b.results = t.results
+    b.wide_params = t.wide_params
+    b.wide_results = t.wide_results
+    b.height = l.height - t.params
     b.fixups = -1
     b.other = -1
     b.jump = -1
@@ -60,23 +62,32 @@ cdef Label* push_label(Low* l, int32_t kind, int32_t params, int32_t results) no
     b.offset = 0
     return b
 
-cdef void read_blocktype(Low* l, int32_t* params, int32_t* results) noexcept nogil:
+cdef uint8_t WIDE[2]
+WIDE[0], WIDE[1] = 0, 1
+
+cdef BlockType read_blocktype(Low* l) noexcept nogil:
+    cdef BlockType t
     cdef int64_t code
+    memset(&t, 0, sizeof(t))
     if l.p[0] == 0x40:
         l.p += 1
-        params[0] = 0
-        results[0] = 0
-        return
+        return t
     if (l.p[0] & 0xC0) == 0x40:
         # A value type; (ref null? ht) has a heap type behind it.
+        t.results = 1
         if l.p[0] == 0x63 or l.p[0] == 0x64:
             l.p += 1
             leb_s(&l.p)
+        elif l.p[0] == 0x7B:
+            l.p += 1
+            t.results = 2
+            t.wide_results = WIDE
         else:
             l.p += 1
-        params[0] = 0
-        results[0] = 1
-        return
+        return t
     code = leb_s(&l.p)
-    params[0] = <int32_t>l.m.type_params[code]
-    results[0] = <int32_t>l.m.type_results[code]
+    t.params = <int32_t>l.m.type_params[code]
+    t.results = <int32_t>l.m.type_results[code]
+    t.wide_params = l.m.wide_params[code]
+    t.wide_results = l.m.wide_results[code]
+    return t

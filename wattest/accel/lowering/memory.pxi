@@ -18,12 +18,12 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
     cdef int32_t number
     read_memarg(l, &memory, &offset)
     e = pop(l)
-    if memory:
+    if memory or l.m.mem64[memory]:
         source = entry_slot(l, e, l.height)
-        pos = emit(l, o.other, 6)
+        pos = emit(l, o.other, 8)
         l.code[pos + 2] = source
-        l.code[pos + 4] = <int32_t><uint32_t>offset
-        l.code[pos + 5] = <int32_t>memory
+        l.code[pos + 4] = <int32_t>memory
+        (<uint64_t*>(l.code + pos + 6))[0] = offset
         may_trap(l, pos)
         result(l, pos, 3, 0, op)
         return
@@ -63,14 +63,14 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
     read_memarg(l, &memory, &offset)
     value = pop(l)
     address = pop(l)
-    if memory:
+    if memory or l.m.mem64[memory]:
         at_a = entry_slot(l, address, l.height)
         at_b = entry_slot(l, value, l.height + 1)
-        pos = emit(l, o.other, 6)
+        pos = emit(l, o.other, 8)
         l.code[pos + 2] = at_a
         l.code[pos + 3] = at_b
-        l.code[pos + 4] = <int32_t><uint32_t>offset
-        l.code[pos + 5] = <int32_t>memory
+        l.code[pos + 4] = <int32_t>memory
+        (<uint64_t*>(l.code + pos + 6))[0] = offset
         may_trap(l, pos)
         return
     if in_register(l, address, l.height, 1):

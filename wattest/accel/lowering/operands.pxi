@@ -10,7 +10,16 @@ cdef void push_slot(Low* l) noexcept nogil:
         return
     e = &l.stack[l.height]
     e.kind = IN_SLOT
+    e.wide = False
     l.height += 1
+
+cdef void push_slots(Low* l, int32_t count, const uint8_t* wide) noexcept nogil:
+    """Push slots; `wide` tells which are second halves of vectors, NULL that none is."""
+    cdef int32_t i
+    for i in range(count):
+        push_slot(l)
+        if wide != NULL and wide[i] and not l.failed:
+            l.stack[l.height - 1].wide = True
 
 cdef void push_const(Low* l, uint64_t value) noexcept nogil:
     if l.height >= l.capacity:
@@ -18,6 +27,7 @@ cdef void push_const(Low* l, uint64_t value) noexcept nogil:
         return
     l.stack[l.height].kind = IN_CONST
     l.stack[l.height].value = value
+    l.stack[l.height].wide = False
     l.height += 1
 
 cdef void push_local(Low* l, uint32_t local) noexcept nogil:
@@ -28,6 +38,7 @@ cdef void push_local(Low* l, uint32_t local) noexcept nogil:
     e = &l.stack[l.height]
     e.kind = IN_LOCAL
     e.local = local
+    e.wide = False
     e.chain = l.chains[local]
     l.chains[local] = l.height
     l.height += 1

@@ -19,15 +19,21 @@ cdef enum:
 cdef struct OpInfo:
     int32_t shape, family, operand, result, commutative, wide, yes, no, other, inverse, width
 
+cdef struct VectorInfo:
+    int32_t operands, mask, result, lanes, family, far, width
+
 cdef struct Entry:
     int32_t kind
     uint32_t local
     uint64_t value
     int32_t chain
+    bint wide                    # the second half of a vector
 
 cdef struct Label:
     int32_t kind
     int32_t params, results
+    const uint8_t* wide_params
+    const uint8_t* wide_results
     int32_t height
     int32_t fixups
     int32_t other
@@ -36,6 +42,11 @@ cdef struct Label:
     int32_t loop
     int32_t target
     uint32_t offset
+
+cdef struct BlockType:
+    int32_t params, results
+    const uint8_t* wide_params
+    const uint8_t* wide_results
 
 cdef struct Node:
     int32_t next
@@ -60,8 +71,13 @@ cdef struct Module_:
     const uint8_t* binary
     uint64_t size
     uint32_t ntypes
+    # Parameters and results in slots; which slots are second halves, or NULL where none is
     uint32_t* type_params
     uint32_t* type_results
+    const uint8_t** wide_params
+    const uint8_t** wide_results
+    uint8_t* mem64
+    uint8_t* table64
     void** types
     uint32_t* func_types
     uint8_t* global_class
@@ -89,6 +105,7 @@ cdef struct Low:
     # Operands
     Entry* stack
     int32_t height, mark, capacity
+    const int32_t* places        # slot of each local, twice, plus one for vectors; or NULL
     int32_t* chains
     # The cell before
     int32_t last, last_id, last_dst, last_slot, last_class, last_op

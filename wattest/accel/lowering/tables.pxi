@@ -1,6 +1,7 @@
 # What the generator tells of each instruction, and which cells are fused.
 
 cdef OpInfo OPS[512]
+cdef VectorInfo VECTORS[0x120]
 
 # Fused cells: by first opcode's and second opcode's place among those that can be fused.
 cdef enum:
@@ -37,6 +38,11 @@ def _fill_pairs():
 
 def _fill_ops():
     cdef int i
+    cdef VectorInfo* v
+    memset(VECTORS, 0, sizeof(VECTORS))
+    for row in VECTORTABLE:
+        v = &VECTORS[<int>row[0]]
+        v.operands, v.mask, v.result, v.lanes, v.family, v.far, v.width = row[1:]
     for i in range(512):
         OPS[i].shape = 0
     for row in OPTABLE:

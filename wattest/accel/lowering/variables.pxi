@@ -1,8 +1,22 @@
 # `local.set`, `select`, globals.
 
+cdef void lower_local_get(Low* l, uint32_t local) noexcept nogil:
+    cdef int32_t place = 2 * <int32_t>local if l.places == NULL else l.places[local]
+    push_local(l, <uint32_t>(place >> 1))
+    if place & 1:
+        push_local(l, <uint32_t>(place >> 1) + 1)
+        if not l.failed:
+            l.stack[l.height - 1].wide = True
+
 cdef void lower_local_set(Low* l, uint32_t local, bint tee) noexcept nogil:
     cdef Entry* e
     cdef Entry saved
+    if l.places != NULL:
+        local = <uint32_t>l.places[local]
+        if local & 1:
+            set_vector_local(l, local >> 1, tee)
+            return
+        local >>= 1
     e = pop(l)
     saved = e[0]
     if saved.kind == IN_LOCAL and saved.local == local:
@@ -59,6 +73,9 @@ cdef void lower_select(Low* l) noexcept nogil:
     cdef int32_t b
     cdef int32_t k
     cdef int32_t pos
+    if l.height and l.stack[l.height - 1].wide:
+        select_vectors(l, &third)
+        return
     e = pop(l)
     second = e[0]
     e = pop(l)
@@ -82,15 +99,25 @@ cdef void lower_select(Low* l) noexcept nogil:
 
 cdef void lower_global_get(Low* l, uint32_t index) noexcept nogil:
     cdef int32_t kind = l.m.global_class[index]
-    cdef int32_t pos = emit(l, H_GLOBAL_GET, 6)
+    cdef int32_t pos = emit(l, H_GLOBAL_GET_V if kind == 8 else H_GLOBAL_GET, 6)
     (<uint64_t**>(l.code + pos + 2))[0] = l.inst.globals[index]
+    if kind == 8:
+        vector_result(l, pos, 4)
+        return
     result(l, pos, 4, 1 if kind == 1 else 0, -1)
 
 cdef void lower_global_set(Low* l, uint32_t index) noexcept nogil:
     cdef int32_t kind = l.m.global_class[index]
-    cdef Entry* e = pop(l)
+    cdef Entry* e
     cdef int32_t pos
     cdef int32_t source = 0
+    if kind == 8:
+        source = vector_operand(l)
+        pos = emit(l, H_GLOBAL_SET_V, 6)
+        (<uint64_t**>(l.code + pos + 2))[0] = l.inst.globals[index]
+        l.code[pos + 4] = source
+        return
+    e = pop(l)
     if in_register(l, e, l.height, kind):
         to_register(l)
         pos = emit(l, H_GLOBAL_SET + kind, 6)

@@ -7,6 +7,7 @@ cdef class HostHandle:
     cdef Signature sig
     cdef object fn
     cdef object lower
+    cdef object caller
 
     def __init__(self, host):
         cdef Func* f = &self.func
@@ -15,8 +16,8 @@ cdef class HostHandle:
         (<handler_t*>self.code)[0] = HANDLERS[H_HOST]
         self.code[1] = <uint64_t>f
         f.code = <int32_t*>self.code
-        f.params = f.locals = <uint32_t>len(self.sig.params)
-        f.results = <uint32_t>len(self.sig.results)
+        f.params = f.locals = <uint32_t>len(self.sig.wide_params)
+        f.results = <uint32_t>len(self.sig.wide_results)
         f.link = max(f.params, f.results)
         f.type = <void*>host.type
         f.obj = <void*>host
@@ -27,6 +28,7 @@ cdef class HostHandle:
         if not self.sig.reference:
             self.fn = host.fn
             self.lower = host.lower
+            self.caller = host.caller
 
 
 cdef Func* func_of(State state, object inst) except NULL:
@@ -66,7 +68,7 @@ cdef class MemoryHandle:
 
 cdef class Cell:
     """The native side of a global: its value as a slot."""
-    cdef uint64_t slot
+    cdef uint64_t slot[2]
     cdef int code
     cdef list states
 
@@ -84,12 +86,17 @@ cdef class Cell:
 
     def get(self):
         """Its value."""
-        return value_of_slot(self.code, self.slot)
+        if self.code == c'v':
+            return (<char*>self.slot)[:16]
+        return value_of_slot(self.code, self.slot[0])
 
     def set(self, value):
         """Change its value."""
+        if self.code == c'v':
+            memcpy(self.slot, <char*><bytes>value, 16)
+            return
         for state in self.states:
-            self.slot = slot_of_value(state, self.code, value)
+            self.slot[0] = slot_of_value(state, self.code, value)
 
 
 cdef class Elements:

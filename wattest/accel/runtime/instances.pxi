@@ -20,6 +20,18 @@ cdef class NativeModule:
         self.m.type_params = <uint32_t*>calloc(count + 1, 4)
         self.m.type_results = <uint32_t*>calloc(count + 1, 4)
         self.m.types = <void**>calloc(count + 1, sizeof(void*))
+        self.m.wide_params = <const uint8_t**>calloc(count + 1, sizeof(void*))
+        self.m.wide_results = <const uint8_t**>calloc(count + 1, sizeof(void*))
+        addresses = [t.desc for t in module.imports if isinstance(t.desc, MemType)]
+        addresses += module.mems
+        self.m.mem64 = <uint8_t*>calloc(len(addresses) + 1, 1)
+        for i in range(len(addresses)):
+            self.m.mem64[i] = addresses[i].address is I64
+        addresses = [t.desc for t in module.imports if isinstance(t.desc, TableType)]
+        addresses += [table.type for table in module.tables]
+        self.m.table64 = <uint8_t*>calloc(len(addresses) + 1, 1)
+        for i in range(len(addresses)):
+            self.m.table64[i] = addresses[i].address is I64
         self.m.func_types = <uint32_t*>calloc(len(module.func_types) + 1, 4)
         globals_ = [item.desc for item in module.imports if hasattr(item.desc, "mutable")]
         globals_ += [item.type for item in module.globals]
@@ -29,8 +41,10 @@ cdef class NativeModule:
             sig = Signature(types[i])
             self.sigs.append(sig)
             self.m.types[i] = <void*>types[i]
-            self.m.type_params[i] = <uint32_t>len((<Signature>sig).params)
-            self.m.type_results[i] = <uint32_t>len((<Signature>sig).results)
+            self.m.type_params[i] = <uint32_t>len((<Signature>sig).wide_params)
+            self.m.type_results[i] = <uint32_t>len((<Signature>sig).wide_results)
+            self.m.wide_params[i] = <const uint8_t*><char*>(<Signature>sig).wide_params
+            self.m.wide_results[i] = <const uint8_t*><char*>(<Signature>sig).wide_results
         i = 0
         for index in module.func_types:
             self.m.func_types[i] = index
@@ -38,13 +52,17 @@ cdef class NativeModule:
         self.m.nfuncs = i
         for i in range(len(globals_)):
             code = code_of(globals_[i].valtype)
-            self.m.global_class[i] = 2 if code == c'd' else 3 if code == c'f' else 1
+            self.m.global_class[i] = {c'd': 2, c'f': 3, c'v': 8}.get(code, 1)
         self.module = module
 
     def __dealloc__(self):
         free(self.m.type_params)
         free(self.m.type_results)
         free(self.m.types)
+        free(<void*>self.m.wide_params)
+        free(<void*>self.m.wide_results)
+        free(self.m.mem64)
+        free(self.m.table64)
         free(self.m.func_types)
         free(self.m.global_class)
 
@@ -62,8 +80,8 @@ cdef class Instance:
     cdef list handles
     cdef list mems
     cdef list elems
-    cdef object binary
-    cdef list heights
+    cdef object kind_seen
+    cdef object caller_seen
 
     def __init__(self, State state, NativeModule native, owner):
         """Functions first: constant expressions may name them."""
@@ -98,9 +116,9 @@ cdef class Instance:
             f = &self.own[i]
             sig = <Signature>native.sigs[func.type]
             locals_, height = facts[i]
-            f.params = <uint32_t>len(sig.params)
+            f.params = <uint32_t>len(sig.wide_params)
             f.locals = locals_
-            f.results = <uint32_t>len(sig.results)
+            f.results = <uint32_t>len(sig.wide_results)
             f.link = max(f.locals, f.results)
             f.slots = locals_ + height
             f.pack = (<uint64_t>1 << 32) + f.slots
@@ -140,7 +158,7 @@ cdef class Instance:
         self.inst.globals = <uint64_t**>calloc(len(globals_) + 1, sizeof(uint64_t*))
         for i in range(len(globals_)):
             cell = globals_[i]
-            self.inst.globals[i] = &cell.slot
+            self.inst.globals[i] = cell.slot
         self.inst.elems = <ElemRec*>calloc(len(elems) + 1, sizeof(ElemRec))
         for i in range(len(elems)):
             segment = elems[i]
@@ -174,6 +192,13 @@ cdef class Instance:
         free(self.inst.globals)
         free(self.inst.elems)
         free(self.inst.datas)
+
+    cdef object seen(self, object kind):
+        """What host functions of that kind see of the instance that calls."""
+        if self.kind_seen is not kind:
+            self.caller_seen = kind(self.owner)
+            self.kind_seen = kind
+        return self.caller_seen
 
     def caller(self, Py_ssize_t index):
         """A `Caller` for a function, or None when its types are not all numbers."""

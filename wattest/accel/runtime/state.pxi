@@ -1,5 +1,28 @@
 # The driver: a store's stack, and what runs the handlers on it.
 
+cdef uint64_t no_room(inst):
+    """-1 in the address type of a memory or table that cannot grow."""
+    return 0xFFFFFFFFFFFFFFFF if inst.type.address is I64 else 0xFFFFFFFF
+
+
+cdef object local_places(module, uint32_t index, Signature sig):
+    """For a function with vectors among its locals, twice the slot of each local as 32-bit
+    numbers, plus one for a vector; None for any other."""
+    locals_ = module.funcs[index - module.imported_func_count].code.locals
+    if c'v' not in sig.params and all(valtype is not V128 for _, valtype in locals_):
+        return None
+    found = array("i")
+    slot = 0
+    for code in sig.params:
+        found.append(2 * slot + (code == c'v'))
+        slot += 2 if code == c'v' else 1
+    for count, valtype in locals_:
+        size = 2 if valtype is V128 else 1
+        found.extend([2 * (slot + size * i) + size - 1 for i in range(count)])
+        slot += size * count
+    return found.tobytes()
+
+
 cdef class Machine:
     """A stopped run: its stack and registers, as data."""
     cdef State state
@@ -100,7 +123,11 @@ cdef class State:
         if func.lowered != NULL:
             return 0
         native = (<Instance>func.inst.owner).native
-        status = lower_function(&native.m, func, func.slots - func.locals)
+        places = local_places(native.module, func.index, <Signature>func.sig)
+        status = lower_function(
+            &native.m, func, func.slots - func.locals,
+            NULL if places is None else <const int32_t*><char*><bytes>places,
+        )
         if status == -1:
             raise MemoryError("no room for the function's code")
         if status:
@@ -332,13 +359,11 @@ cdef class State:
     cdef list call(self, Func* f, args):
         cdef Signature sig = <Signature>f.sig
         cdef uint64_t* fp
-        cdef uint32_t i
         self.enter()
         fp = self.top
-        for i in range(f.params):
-            fp[i] = slot_of_value(self, sig.params[i], args[i])
+        put_values(self, sig.params, args, fp)
         self.call_slots(f)
-        return [value_of_slot(sig.results[i], fp[i]) for i in range(f.results)]
+        return take_values(sig.results, fp)
 
     def resume(self, Machine machine):
         """Go on with a stopped run."""
@@ -361,8 +386,7 @@ cdef class State:
             self.root = machine.root
             self.run()
             sig = machine.root
-            fp = self.stack
-            return [value_of_slot(sig.results[i], fp[i]) for i in range(len(sig.results))]
+            return take_values(sig.results, self.stack)
         finally:
             self.frames = self.slots = 0
             self.nesting -= 1
@@ -420,11 +444,11 @@ cdef class State:
                 fp = c.fp + c.pc[2]
                 mem_inst = (<Instance>c.inst.owner).owner.mems[c.pc[3]]
                 pages = mem_inst.pages
-                if mem_inst.grow(<uint32_t>fp[0]):
+                if mem_inst.grow(fp[0]):
                     self.store.note_pages(mem_inst.pages)
-                    fp[0] = <uint32_t>pages
+                    fp[0] = pages
                 else:
-                    fp[0] = 0xFFFFFFFF
+                    fp[0] = no_room(mem_inst)
                 c.pc += 4
             elif c.status == STATUS_GROW_TABLE:
                 self.grow_table()
@@ -455,14 +479,14 @@ cdef class State:
     cdef int grow_table(self) except -1:
         cdef Ctx* c = &self.ctx
         cdef uint64_t* fp = c.fp + c.pc[2]
-        cdef uint64_t count = <uint32_t>fp[1]
+        cdef uint64_t count = fp[1]
         cdef int64_t cost
         cdef Elements elems
         table = (<Instance>c.inst.owner).owner.tables[c.pc[3]]
         elems = table.elem
         size = elems.rec.size
         if not table.can_grow(count):
-            fp[0] = 0xFFFFFFFF
+            fp[0] = no_room(table)
             c.pc += 4
             return 0
         cost = <int64_t>((count + 7) >> 3)
@@ -473,7 +497,7 @@ cdef class State:
             self.next_slice(cost)
         c.fuel -= cost
         table.grow(count, value_of_slot(elems.code, fp[0]))
-        fp[0] = <uint32_t>size
+        fp[0] = size
         c.pc += 4
         return 0
 
@@ -499,7 +523,10 @@ cdef class State:
         try:
             if fn is not None:
                 # The Python function itself, with what Python sees of the values.
-                if func.params == 1:
+                if handle.caller is not None:
+                    caller = (<Instance>c.inst.owner).seen(handle.caller)
+                    value = fn(*seen_arguments(caller, func, fp))
+                elif func.params == 1:
                     value = fn(lifted(sig.params[0], fp[0]))
                 elif func.params == 0:
                     value = fn()
@@ -510,16 +537,13 @@ cdef class State:
                 if func.results == 0 and value is None:
                     pass
                 elif func.results != 1 or not lowered_fast(sig.results[0], value, fp):
-                    results = handle.lower(value)
-                    for i in range(func.results):
-                        fp[i] = slot_of_value(self, sig.results[i], results[i])
+                    put_values(self, sig.results, handle.lower(value), fp)
             else:
                 results = host.code(
                     (<Instance>c.inst.owner).owner,
-                    [value_of_slot(sig.params[i], fp[i]) for i in range(func.params)],
+                    take_values(sig.params, fp),
                 )
-                for i in range(func.results):
-                    fp[i] = slot_of_value(self, sig.results[i], results[i])
+                put_values(self, sig.results, results, fp)
         except RecursionError:
             if self.nesting == 1:
                 raise
@@ -536,6 +560,21 @@ cdef class State:
         c.fp = fp - link[1]
         c.r = <uint64_t>fp
         return 0
+
+
+cdef tuple seen_arguments(object caller, Func* func, uint64_t* fp):
+    """The arguments of a host function that is told who calls."""
+    cdef Signature sig = <Signature>func.sig
+    cdef tuple args = PyTuple_New(func.params + 1)
+    cdef uint32_t i
+    cdef object item = caller
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(args, 0, item)
+    for i in range(func.params):
+        item = lifted(sig.params[i], fp[i])
+        Py_INCREF(item)
+        PyTuple_SET_ITEM(args, i + 1, item)
+    return args
 
 
 cdef class Caller:

@@ -1,7 +1,7 @@
 # Values: as slots hold them, as the reference's runtime and as Python see them.
 
 cdef int code_of(object valtype) except -1:
-    """i: i32, l: i64, f: f32, d: f64, r: a function, e: any other reference."""
+    """i: i32, l: i64, f: f32, d: f64, v: v128, r: a function, e: any other reference."""
     if valtype is I32:
         return c'i'
     if valtype is I64:
@@ -12,13 +12,24 @@ cdef int code_of(object valtype) except -1:
         return c'd'
     if isinstance(valtype, RefType):
         return c'r' if top_heaptype(valtype.heap) is FUNC else c'e'
-    raise ValidationError(f"unsupported feature: simd: {valtype!r}")
+    if valtype is V128:
+        return c'v'
+    raise ValidationError(f"unsupported type: {valtype!r}")
+
+
+cdef bytes halves(codes):
+    """Of each slot that values of these codes take, whether it is the second half of one."""
+    return b"".join([b"\0\1" if code == c'v' else b"\0" for code in codes])
 
 
 cdef class Signature:
     """A function type, as the driver needs it."""
     cdef bytes params
     cdef bytes results
+    # The same in slots: which of them are second halves of vectors
+    cdef bytes wide_params
+    cdef bytes wide_results
+    # Whether there is more than numbers in it
     cdef bint reference
     cdef object deftype
 
@@ -26,11 +37,41 @@ cdef class Signature:
         comp = deftype.comp
         self.deftype = deftype
         if not isinstance(comp, FuncType):
-            self.params = self.results = b""
+            self.params = self.results = self.wide_params = self.wide_results = b""
             return
         self.params = bytes([code_of(t) for t in comp.params])
         self.results = bytes([code_of(t) for t in comp.results])
-        self.reference = any(code in b"re" for code in self.params + self.results)
+        self.reference = any(code in b"rev" for code in self.params + self.results)
+
+        self.wide_params = halves(self.params)
+        self.wide_results = halves(self.results)
+
+
+cdef int put_values(State state, bytes codes, values, uint64_t* fp) except -1:
+    """Values into slots, one after the other."""
+    cdef Py_ssize_t i
+    for i in range(len(codes)):
+        if codes[i] == c'v':
+            memcpy(fp, <char*><bytes>values[i], 16)
+            fp += 2
+        else:
+            fp[0] = slot_of_value(state, codes[i], values[i])
+            fp += 1
+    return 0
+
+
+cdef list take_values(bytes codes, uint64_t* fp):
+    """The values that stand in slots, one after the other."""
+    cdef Py_ssize_t i
+    cdef list values = []
+    for i in range(len(codes)):
+        if codes[i] == c'v':
+            values.append((<char*>fp)[:16])
+            fp += 2
+        else:
+            values.append(value_of_slot(codes[i], fp[0]))
+            fp += 1
+    return values
 
 
 cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADBEEFDEADBEEF:

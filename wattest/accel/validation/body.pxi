@@ -14,24 +14,45 @@ cdef inline bint immediate(Check* c, Op* op, uint8_t kind) noexcept nogil:
             index = 0
         elif not u32(c, &index):
             return False
-        if index >= c.nmems or not c.mems[index]:
+        if index >= c.nmems:
             return False
-        return u64_(c, &offset) and offset <= 0xFFFFFFFFu
+        c.address = c.mems[index]
+        return u64_(c, &offset) and (offset <= 0xFFFFFFFFu or c.address == T_I64)
     if kind == M_I64:
         return signed(c, 64, &number)
     if kind == M_F32:
         return skip(c, 4)
     if kind == M_F64:
         return skip(c, 8)
+    if kind == M_V128:
+        return skip(c, 16)
+    if kind == M_LANE:
+        return skip(c, 1) and c.p[-1] < op.lanes
+    if kind == M_LANES:
+        if not skip(c, 16):
+            return False
+        for index in range(1, 17):
+            if c.p[-<int64_t>index] >= 32:
+                return False
+        return True
     if not u32(c, &index):
         return False
     if kind == M_MEMORY:
-        return index < c.nmems and c.mems[index]
+        if index >= c.nmems:
+            return False
+        c.address = c.mems[index]
+        return True
     if kind == M_DATA:
         return c.data_count and index < c.ndatas
     if kind == M_ELEM:
         return index < c.nelems
     return False
+
+
+cdef inline bint copy(Check* c, uint8_t target, uint8_t source) noexcept nogil:
+    """Pop ``[at1 at2 min(at1, at2)]``."""
+    cdef uint8_t count = T_I64 if target == T_I64 and source == T_I64 else T_I32
+    return pop(c, count) and pop(c, source) and pop(c, target)
 
 
 cdef int body(Check* c) noexcept nogil:
@@ -46,9 +67,17 @@ cdef int body(Check* c) noexcept nogil:
         op = &PLAIN[c.p[0]]
         c.p += 1
         if op.kind == K_PREFIX:
-            if not u32(c, &index) or index >= SUB_OPCODES:
+            kind = c.p[-1]
+            if not u32(c, &index):
                 return REFUSED
-            op = &PREFIXED[index]
+            if kind == VECTOR_PREFIX:
+                if index >= VECTOR_OPCODES:
+                    return REFUSED
+                op = &VECTORS[index]
+            elif index >= SUB_OPCODES:
+                return REFUSED
+            else:
+                op = &PREFIXED[index]
         kind = op.kind
         if kind == K_FIXED:
             if op.imm[0] and not immediate(c, op, op.imm[0]):
@@ -58,20 +87,24 @@ cdef int body(Check* c) noexcept nogil:
             k = op.count
             while k:
                 k -= 1
-                if not pop(c, op.operands[k]):
+                first = op.operands[k]
+                if not pop(c, c.address if first == T_ADDRESS else first):
                     return REFUSED
-            if op.result and not push(c, op.result):
+            if op.result == T_ADDRESS:
+                if not push(c, c.address):
+                    return REFUSED
+            elif op.result and not push_value(c, op.result):
                 return REFUSED
         elif kind == K_LOCAL_GET:
-            if not u32(c, &index) or index >= c.nlocals or not push(c, c.locals[index]):
+            if not u32(c, &index) or index >= c.nlocals or not push_value(c, c.locals[index]):
                 return REFUSED
         elif kind == K_LOCAL_SET:
-            if not u32(c, &index) or index >= c.nlocals or not pop(c, c.locals[index]):
+            if not u32(c, &index) or index >= c.nlocals or not pop_value(c, c.locals[index]):
                 return REFUSED
         elif kind == K_LOCAL_TEE:
-            if not u32(c, &index) or index >= c.nlocals or not pop(c, c.locals[index]):
+            if not u32(c, &index) or index >= c.nlocals or not pop_value(c, c.locals[index]):
                 return REFUSED
-            if not push(c, c.locals[index]):
+            if not push_value(c, c.locals[index]):
                 return REFUSED
         elif kind == K_BLOCK or kind == K_LOOP or kind == K_IF:
             if not blocktype(c, &start, &end):
@@ -139,7 +172,9 @@ cdef int body(Check* c) noexcept nogil:
             if index >= c.ntypes or other >= c.ntables or c.tables[other] != T_FUNC:
                 return REFUSED
             signature = &c.signatures[index]
-            if not signature.known or not pop(c, T_I32) or not pop_many(c, signature.params):
+            if not signature.known or not pop(c, c.indices[other]):
+                return REFUSED
+            if not pop_many(c, signature.params):
                 return REFUSED
             if kind == K_CALL_INDIRECT:
                 if not push_many(c, signature.results):
@@ -149,13 +184,13 @@ cdef int body(Check* c) noexcept nogil:
                     return REFUSED
                 dead(c)
         elif kind == K_DROP:
-            if pop_any(c) == NOTHING:
+            if pop_whole(c) == NOTHING:
                 return REFUSED
         elif kind == K_SELECT:
             if not pop(c, T_I32):
                 return REFUSED
-            second = pop_any(c)
-            first = pop_any(c)
+            second = pop_whole(c)
+            first = pop_whole(c)
             if first == NOTHING or second == NOTHING:
                 return REFUSED
             if first == T_FUNC or first == T_EXTERN or second == T_FUNC or second == T_EXTERN:
@@ -164,25 +199,25 @@ cdef int body(Check* c) noexcept nogil:
                 first = second
             elif second != first and second != T_UNKNOWN:
                 return REFUSED
-            if not push(c, first):
+            if not push_value(c, first):
                 return REFUSED
         elif kind == K_SELECT_T:
             if not u32(c, &index) or index != 1:
                 return REFUSED
             first = valtype(c)
-            if first == NOTHING or not pop(c, T_I32) or not pop(c, first) or not pop(c, first):
+            if first == NOTHING or not pop(c, T_I32):
                 return REFUSED
-            if not push(c, first):
+            if not pop_value(c, first) or not pop_value(c, first) or not push_value(c, first):
                 return REFUSED
         elif kind == K_GLOBAL_GET:
             if not u32(c, &index) or index >= c.nglobals or c.globals[index].type == NOTHING:
                 return REFUSED
-            if not push(c, c.globals[index].type):
+            if not push_value(c, c.globals[index].type):
                 return REFUSED
         elif kind == K_GLOBAL_SET:
             if not u32(c, &index) or index >= c.nglobals or not c.globals[index].mutable:
                 return REFUSED
-            if c.globals[index].type == NOTHING or not pop(c, c.globals[index].type):
+            if c.globals[index].type == NOTHING or not pop_value(c, c.globals[index].type):
                 return REFUSED
         elif kind >= K_TABLE_GET and kind <= K_TABLE_FILL:
             if not u32(c, &index) or index >= c.ntables:
@@ -190,19 +225,20 @@ cdef int body(Check* c) noexcept nogil:
             first = c.tables[index]
             if first == NOTHING:
                 return REFUSED
+            second = c.indices[index]
             if kind == K_TABLE_GET:
-                if not pop(c, T_I32) or not push(c, first):
+                if not pop(c, second) or not push(c, first):
                     return REFUSED
             elif kind == K_TABLE_SET:
-                if not pop(c, first) or not pop(c, T_I32):
+                if not pop(c, first) or not pop(c, second):
                     return REFUSED
             elif kind == K_TABLE_SIZE:
-                if not push(c, T_I32):
+                if not push(c, second):
                     return REFUSED
             elif kind == K_TABLE_GROW:
-                if not pop(c, T_I32) or not pop(c, first) or not push(c, T_I32):
+                if not pop(c, second) or not pop(c, first) or not push(c, second):
                     return REFUSED
-            elif not pop(c, T_I32) or not pop(c, first) or not pop(c, T_I32):
+            elif not pop(c, second) or not pop(c, first) or not pop(c, second):
                 return REFUSED
         elif kind == K_TABLE_COPY or kind == K_TABLE_INIT:
             # The element segment comes first for table.init, the target for table.copy.
@@ -213,9 +249,16 @@ cdef int body(Check* c) noexcept nogil:
             if kind == K_TABLE_INIT:
                 if index >= c.nelems or c.elems[index] != c.tables[other]:
                     return REFUSED
+                if not pop(c, T_I32) or not pop(c, T_I32) or not pop(c, c.indices[other]):
+                    return REFUSED
             elif index >= c.ntables or c.tables[index] != c.tables[other]:
                 return REFUSED
-            if not pop(c, T_I32) or not pop(c, T_I32) or not pop(c, T_I32):
+            elif not copy(c, c.indices[index], c.indices[other]):
+                return REFUSED
+        elif kind == K_MEMORY_COPY:
+            if not u32(c, &index) or not u32(c, &other):
+                return REFUSED
+            if index >= c.nmems or other >= c.nmems or not copy(c, c.mems[index], c.mems[other]):
                 return REFUSED
         elif kind == K_REF_NULL:
             if c.p >= c.end:
@@ -255,12 +298,20 @@ cdef int function(Check* c, Body* entry, const Run* runs) noexcept nogil:
     c.p = c.binary + entry.start
     c.end = c.binary + entry.end
     c.results = signature.results
-    c.nlocals = signature.params.count
-    memcpy(c.locals, c.pool + signature.params.at, signature.params.count)
+    c.nlocals = 0
+    c.slots = signature.params.count
+    i = 0
+    while i < signature.params.count:
+        c.locals[c.nlocals] = c.pool[signature.params.at + i]
+        i += 2 if c.locals[c.nlocals] == T_V128 else 1
+        c.nlocals += 1
     for i in range(entry.nruns):
         # The sum was checked when the runs were read.
         memset(c.locals + c.nlocals, runs[entry.runs + i].type, runs[entry.runs + i].count)
         c.nlocals += runs[entry.runs + i].count
+        c.slots += runs[entry.runs + i].count
+        if runs[entry.runs + i].type == T_V128:
+            c.slots += runs[entry.runs + i].count
     c.sp = c.height = c.peak = c.depth = c.serial = 0
     c.unreachable = False
     status = push_frame(c, K_RETURN, none, signature.results)

@@ -90,6 +90,8 @@ cdef uint8_t valtype(Check* c) noexcept nogil:
         return T_FUNC
     if byte == 0x6F:
         return T_EXTERN
+    if byte == 0x7B and VECTORS[0].kind:
+        return T_V128
     return NOTHING
 
 
@@ -108,7 +110,7 @@ cdef bint blocktype(Check* c, Types* start, Types* end) noexcept nogil:
         found = valtype(c)
         # The pool begins with each type, in the order of the codes.
         end.at = found
-        end.count = 1
+        end.count = 2 if found == T_V128 else 1
         return found != NOTHING
     if not signed(c, 33, &index) or index < 0 or index >= c.ntypes:
         return False

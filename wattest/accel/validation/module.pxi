@@ -62,6 +62,7 @@ cdef class _Checker:
         free(self.c.funcs)
         free(self.c.refs)
         free(self.c.tables)
+        free(self.c.indices)
         free(self.c.mems)
         free(self.c.globals)
         free(self.c.elems)
@@ -97,13 +98,14 @@ cdef class _Checker:
                 c.refs[<uint32_t>index] = True
         c.ntables = <uint32_t>len(context.tables)
         c.tables = <uint8_t*>self.room(c.ntables, 1)
+        c.indices = <uint8_t*>self.room(c.ntables, 1)
         for i, table in enumerate(context.tables):
-            if table.address is I32:
-                c.tables[i] = _CODES.get(table.elem, NOTHING)
+            c.tables[i] = _CODES.get(table.elem, NOTHING)
+            c.indices[i] = _CODES[table.address]
         c.nmems = <uint32_t>len(context.addresses)
         c.mems = <uint8_t*>self.room(c.nmems, 1)
         for i, address in enumerate(context.addresses):
-            c.mems[i] = address is I32
+            c.mems[i] = _CODES[address]
         c.nglobals = <uint32_t>len(context.globals)
         c.globals = <Global*>self.room(c.nglobals, sizeof(Global))
         for i, item in enumerate(context.globals):
@@ -125,7 +127,7 @@ cdef class _Checker:
         """The pool of types, and the signature of each type index."""
         cdef Check* c = &self.c
         cdef Py_ssize_t i
-        pool = bytearray([NOTHING, T_I32, T_I64, T_F32, T_F64, T_FUNC, T_EXTERN])
+        pool = bytearray([NOTHING, T_I32, T_I64, T_F32, T_F64, T_FUNC, T_EXTERN, T_V128, T_V128])
         places = {}
         c.ntypes = <uint32_t>len(context.types)
         c.signatures = <Signature*>self.room(c.ntypes, sizeof(Signature))
@@ -214,7 +216,7 @@ cdef class _Checker:
                         done += self.bodies[i].end - self.bodies[i].start + 64
                     if status != VALID:
                         break
-                    facts.data[i * 2] = c.nlocals
+                    facts.data[i * 2] = c.slots
                     facts.data[i * 2 + 1] = c.peak
                     i += 1
             if status == NO_MEMORY:

@@ -14,6 +14,11 @@ cdef inline bint push(Check* c, uint8_t type_) noexcept nogil:
     return c.sp <= c.peak or reach(c, c.sp)
 
 
+cdef inline bint push_value(Check* c, uint8_t type_) noexcept nogil:
+    """Push a value of any type: a vector stands there twice."""
+    return push(c, type_) and (type_ != T_V128 or push(c, type_))
+
+
 cdef inline bint push_many(Check* c, Types types) noexcept nogil:
     cdef uint64_t height = <uint64_t>c.sp + types.count
     if height > c.peak and not reach(c, height):
@@ -37,6 +42,18 @@ cdef inline uint8_t pop_any(Check* c) noexcept nogil:
 cdef inline bint pop(Check* c, uint8_t expected) noexcept nogil:
     cdef uint8_t found = pop_any(c)
     return found == expected or found == T_UNKNOWN
+
+
+cdef inline bint pop_value(Check* c, uint8_t expected) noexcept nogil:
+    return pop(c, expected) and (expected != T_V128 or pop(c, expected))
+
+
+cdef inline uint8_t pop_whole(Check* c) noexcept nogil:
+    """As `pop_any`, of a vector both entries."""
+    cdef uint8_t found = pop_any(c)
+    if found == T_V128:
+        pop_any(c)
+    return found
 
 
 cdef bint match(const uint8_t* found, const uint8_t* expected, uint32_t count) noexcept nogil:

@@ -2,15 +2,17 @@
 
 cdef Op PLAIN[256]
 cdef Op PREFIXED[SUB_OPCODES]
+cdef Op VECTORS[VECTOR_OPCODES]
 
 cdef enum:
     PREFIX = 0xFC
+    VECTOR_PREFIX = 0xFD
 
 cdef uint32_t MAX_HEIGHT = MAXIMUM["operand stack slots"]
 cdef uint32_t MAX_LOCALS = MAXIMUM["locals"]
 cdef uint32_t MAX_LIST = max(MAXIMUM["parameters"], MAXIMUM["results"])
 
-_CODES = {I32: T_I32, I64: T_I64, F32: T_F32, F64: T_F64, FUNCREF: T_FUNC, EXTERNREF: T_EXTERN}
+_CODES = {I32: T_I32, I64: T_I64, F32: T_F32, F64: T_F64, FUNCREF: T_FUNC, EXTERNREF: T_EXTERN, V128: T_V128, ADDRESS: T_ADDRESS}
 _HEAPS = {FUNC: T_FUNC, EXTERN: T_EXTERN}
 
 _NAMED = {
@@ -43,13 +45,11 @@ _NAMED = {
     "table.fill": K_TABLE_FILL,
     "table.copy": K_TABLE_COPY,
     "table.init": K_TABLE_INIT,
+    "memory.copy": K_MEMORY_COPY,
     "ref.null": K_REF_NULL,
     "ref.is_null": K_REF_IS_NULL,
     "ref.func": K_REF_FUNC,
 }
-
-# The table leaves it to a rule because of addresses of 64 bits, which are refused here.
-_SIGNATURES = {"memory.copy": ((I32, I32, I32), ())}
 
 _IMMEDIATES = {
     "i32": M_I32,
@@ -60,16 +60,18 @@ _IMMEDIATES = {
     "memory": M_MEMORY,
     "data": M_DATA,
     "elem": M_ELEM,
+    "lane": M_LANE,
+    "lanes": M_LANES,
+    "v128": M_V128,
 }
 
 
 cdef bint _fixed(Op* op, object row) except -1:
     """Fill in a row whose type is fixed and whose immediates stand for themselves."""
-    params, results = _SIGNATURES.get(row.name, (row.params, row.results))
+    params, results = row.params, row.results
     if params is None or results is None:
         return False
-    params = [I32 if item is ADDRESS else item for item in params]
-    results = [I32 if item is ADDRESS else item for item in results]
+    params = [item for item in params for _ in range(2 if item is V128 else 1)]
     if len(params) > MAX_OPERANDS or len(results) > 1 or len(row.immediates) > 2:
         return False
     if not all(item in _CODES for item in (*params, *results)):
@@ -83,25 +85,35 @@ cdef bint _fixed(Op* op, object row) except -1:
     for i, kind in enumerate(row.immediates):
         op.imm[<int>i] = _IMMEDIATES[kind]
     op.natural = row.width.bit_length() - 1 if row.width else 0
+    op.lanes = row.lanes
     op.kind = K_FIXED
     return True
+
+
+cdef Op* _place(object row) except? NULL:
+    """Where a row's facts stand, or NULL for an instruction that has no place."""
+    if row.prefix is None:
+        return &PLAIN[<int>row.code]
+    if row.prefix == PREFIX and row.code < SUB_OPCODES:
+        return &PREFIXED[<int>row.code]
+    if row.prefix == VECTOR_PREFIX and row.code < VECTOR_OPCODES:
+        return &VECTORS[<int>row.code]
+    return NULL
 
 
 def _fill():
     cdef Op* op
     memset(PLAIN, 0, sizeof(PLAIN))
     memset(PREFIXED, 0, sizeof(PREFIXED))
-    PLAIN[PREFIX].kind = K_PREFIX
-    from wattest.accel.features import SUPPORTED
+    memset(VECTORS, 0, sizeof(VECTORS))
+    PLAIN[PREFIX].kind = PLAIN[VECTOR_PREFIX].kind = K_PREFIX
+    from wattest.accel.features import NATIVELY_VALIDATED
 
     for row in OPCODES:
-        if row.feature not in SUPPORTED:
+        if row.feature not in NATIVELY_VALIDATED:
             continue
-        if row.prefix is None:
-            op = &PLAIN[<int>row.code]
-        elif row.prefix == PREFIX and row.code < SUB_OPCODES:
-            op = &PREFIXED[<int>row.code]
-        else:
+        op = _place(row)
+        if op == NULL:
             continue
         if row.name in _NAMED:
             op.kind = _NAMED[row.name]
@@ -114,14 +126,10 @@ _fill()
 
 def rules():
     """Names of the instructions that are checked here; the others are refused."""
+    cdef Op* op
     found = []
     for row in OPCODES:
-        if row.prefix is None:
-            kind = PLAIN[<int>row.code].kind
-        elif row.prefix == PREFIX and row.code < SUB_OPCODES:
-            kind = PREFIXED[<int>row.code].kind
-        else:
-            kind = K_REFUSED
-        if kind != K_REFUSED:
+        op = _place(row)
+        if op != NULL and op.kind != K_REFUSED:
             found.append(row.name)
     return frozenset(found)

@@ -8,7 +8,9 @@ cdef enum:
     T_F64 = 4
     T_FUNC = 5
     T_EXTERN = 6
-    T_UNKNOWN = 7
+    T_V128 = 7                   # stands on the stack twice
+    T_UNKNOWN = 8
+    T_ADDRESS = 9                # the address type of the memory that is named
 
 # What an instruction needs; those with a type in the table and no further rule are K_FIXED.
 cdef enum:
@@ -44,6 +46,7 @@ cdef enum:
     K_TABLE_FILL
     K_TABLE_COPY
     K_TABLE_INIT
+    K_MEMORY_COPY
     K_REF_NULL
     K_REF_IS_NULL
     K_REF_FUNC
@@ -59,10 +62,14 @@ cdef enum:
     M_MEMORY
     M_DATA
     M_ELEM
+    M_LANE
+    M_LANES
+    M_V128
 
 cdef enum:
-    MAX_OPERANDS = 3
+    MAX_OPERANDS = 6             # three vectors
     SUB_OPCODES = 64
+    VECTOR_OPCODES = 0x120
     SLACK = 8
     BATCH = 1 << 20
 
@@ -76,6 +83,7 @@ cdef struct Op:
     uint8_t kind
     uint8_t imm[2]
     uint8_t natural              # log2 of the width of a memory access
+    uint8_t lanes                # how many lanes a lane immediate chooses from
     uint8_t count                # operands
     uint8_t operands[MAX_OPERANDS]
     uint8_t result               # or NOTHING
@@ -122,9 +130,10 @@ cdef struct Check:
     uint32_t* funcs              # the signature of each function
     uint8_t* refs                # whether ref.func may name it
     uint32_t nfuncs
-    uint8_t* tables              # element types, NOTHING where addresses have 64 bits
+    uint8_t* tables              # element types, NOTHING where not known
+    uint8_t* indices             # their address types
     uint32_t ntables
-    uint8_t* mems                # whether addresses have 32 bits
+    uint8_t* mems                # address types
     uint32_t nmems
     Global* globals
     uint32_t nglobals
@@ -136,8 +145,10 @@ cdef struct Check:
     const uint8_t* p
     const uint8_t* end
     Types results
+    uint8_t address              # of the memory that was named last
     uint8_t* locals
     uint32_t nlocals
+    uint32_t slots               # that they take
     uint8_t* stack
     uint32_t sp
     uint32_t height

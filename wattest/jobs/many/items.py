@@ -151,13 +151,6 @@ class Place:
         return _HOLE.sub(lambda hole: "{}" if hole[1] is None else self._meanings[hole[1]], text)
 
 
-def fill(
-    place: Place, args: Sequence[str], env: Mapping[str, str]
-) -> tuple[list[str], dict[str, str]]:
-    """Arguments and variables with their holes filled."""
-    return [place.fill(arg) for arg in args], {name: place.fill(env[name]) for name in env}
-
-
 def folder_names(names: Sequence[str]) -> list[str]:
     """A file name for each of some different texts, all different whatever file system it is:
     what all begin with up to a ``/`` is left out, what no file name should hold is written as

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Union
 
-__all__ = ["Number", "Reference", "Value", "expectation_met", "parse_argument"]
+__all__ = [
+    "Number",
+    "Reference",
+    "Value",
+    "expectation_met",
+    "parse_argument",
+    "show_expected",
+    "show_value",
+]
 
 
 @dataclass(frozen=True)
@@ -112,3 +121,36 @@ def _bits_met(kind: str, wanted: str, bits: int) -> bool:
     if wanted == "nan:arithmetic":
         return bits & quiet == quiet
     raise ValueError(f"unknown NaN class {wanted}")
+
+
+def show_value(value: Value) -> str:
+    """A value in words: numbers by their bits, with what they stand for."""
+    if isinstance(value, Reference):
+        number = "" if value.number is None else f" {value.number}"
+        return f"ref.{value.kind}{number}"
+    if value.type == "v128":
+        return f"v128 0x{value.bits:032x}"
+    width = _BITS[value.type]
+    if value.type in ("i32", "i64"):
+        signed = value.bits - (value.bits >> (width - 1) << width)
+        return f"{value.type} {signed}"
+    form = "<f" if width == 32 else "<d"
+    (shown,) = struct.unpack(form, value.bits.to_bytes(width // 8, "little"))
+    return f"{value.type} {shown!r} (0x{value.bits:0{width // 4}x})"
+
+
+def show_expected(wanted: Any) -> str:
+    """An expectation or an argument of a script in words; tolerates any JSON."""
+    try:
+        kind = wanted["type"]
+        if kind == "either":
+            return " or ".join(map(show_expected, wanted["values"]))
+        if kind == "v128":
+            return f"v128 {wanted['lane_type']} [{' '.join(map(str, wanted['value']))}]"
+        value = str(wanted.get("value", "any"))
+        if kind in _BITS and not value.startswith("nan:"):
+            bits = int(value) & ((1 << _BITS[kind]) - 1)
+            return show_value(Number(kind, bits))
+        return f"{kind} {value}"
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return str(wanted)

@@ -1,4 +1,4 @@
-"""wattest's own engines under the official suite, through the public API."""
+"""wattest's own engines under test scripts, through the public API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import wattest
-from spec_tests.suite.adapter import Failure
-from spec_tests.suite.values import Number, Reference, Value
-from wattest.errors import GuestException
+from wattest import api
+from wattest.conformance.adapter import Failure
+from wattest.conformance.spectest import GLOBALS, PRINTERS
+from wattest.conformance.values import Number, Reference, Value
+from wattest.engine import Limits
+from wattest.errors import (
+    DecodeError,
+    GuestException,
+    LinkError,
+    StackExhausted,
+    Trap,
+    ValidationError,
+)
 from wattest.interp.runtime import ArrayInst, ExnInst, Externalized, Internalized, StructInst
 from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["WattestAdapter"]
 
-I32, I64, V128 = wattest.types.I32, wattest.types.I64, wattest.types.V128
+I32, I64, V128 = api.types.I32, api.types.I64, api.types.V128
 _MASKS = {I32: (1 << 32) - 1, I64: (1 << 64) - 1}
 
 
@@ -33,18 +42,18 @@ def _in_suite_terms() -> Iterator[None]:
         yield
     except Failure:
         raise
-    except wattest.DecodeError as error:
+    except DecodeError as error:
         raise Failure("malformed", error.message) from error
-    except wattest.ValidationError as error:
+    except ValidationError as error:
         unsupported = re.match(r"unsupported feature: (\w+)", error.message)
         if unsupported:
             raise Failure("unsupported", unsupported.group(1)) from error
         raise Failure("invalid", error.message) from error
-    except wattest.LinkError as error:
+    except LinkError as error:
         raise Failure("unlinkable", error.message) from error
-    except wattest.StackExhausted as error:
+    except StackExhausted as error:
         raise Failure("exhaustion", error.message) from error
-    except wattest.Trap as error:
+    except Trap as error:
         raise Failure("trap", error.message) from error
     except GuestException as error:
         raise Failure("exception", "unhandled exception") from error
@@ -58,11 +67,18 @@ class WattestAdapter:
     Args:
         engine: ``"reference"`` or ``"accel"``.
         fuel: units each run may consume, or None to run unmetered.
+        features: those beyond WebAssembly 3.0 that are on.
     """
 
-    def __init__(self, engine: str = "reference", fuel: int | None = None) -> None:
+    def __init__(
+        self,
+        engine: str = "reference",
+        fuel: int | None = None,
+        features: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = f"wattest {engine}{'' if fuel is None else ', metered'}"
-        self._store = wattest.Store(engine, wattest.Limits(fuel=fuel, wall_time=None))
+        self._store = api.Store(engine, Limits(fuel=fuel, wall_time=None))
+        self._features = features
         self._objects: dict[int, HostObject] = {}
 
     @property
@@ -76,55 +92,46 @@ class WattestAdapter:
         def ignore(*args: object) -> None:
             return None
 
-        printers = {
-            "print": (),
-            "print_i32": ("i32",),
-            "print_i64": ("i64",),
-            "print_f32": ("f32",),
-            "print_f64": ("f64",),
-            "print_i32_f32": ("i32", "f32"),
-            "print_f64_f64": ("f64", "f64"),
-        }
         exports: dict[str, Any] = {
-            name: wattest.HostFunc(wattest.FuncType(params), ignore, name=name)
-            for name, params in printers.items()
+            name: api.HostFunc(api.FuncType(params), ignore, name=name)
+            for name, params in PRINTERS.items()
         }
-        for name, value in (("i32", 666), ("i64", 666), ("f32", 666.6), ("f64", 666.6)):
-            exports[f"global_{name}"] = wattest.Global(name, value)
-        exports["table"] = wattest.Table(wattest.TableType("funcref", 10, 20))
-        exports["table64"] = wattest.Table(wattest.TableType("funcref", 10, 20, address="i64"))
-        exports["memory"] = wattest.Memory(1, 2)
+        for name, value in GLOBALS.items():
+            exports[f"global_{name}"] = api.Global(name, value)
+        exports["table"] = api.Table(api.TableType("funcref", 10, 20))
+        exports["table64"] = api.Table(api.TableType("funcref", 10, 20, address="i64"))
+        exports["memory"] = api.Memory(1, 2)
         return exports
 
-    def load(self, binary: bytes) -> wattest.Module:
+    def load(self, binary: bytes) -> api.Module:
         with _in_suite_terms():
-            module = wattest.Module(binary)
+            module = api.Module(binary)
             # `validate` of the public API asks whichever engine is "auto".
             module._validate(self._store.engine)
             return module
 
     def instantiate(
-        self, module: wattest.Module, imports: Mapping[str, Mapping[str, Any]]
-    ) -> wattest.Instance:
+        self, module: api.Module, imports: Mapping[str, Mapping[str, Any]]
+    ) -> api.Instance:
         with _in_suite_terms():
-            return wattest.Instance(module, imports, store=self._store)
+            return api.Instance(module, imports, store=self._store)
 
-    def exports(self, instance: wattest.Instance) -> Mapping[str, Any]:
+    def exports(self, instance: api.Instance) -> Mapping[str, Any]:
         return instance.exports
 
-    def invoke(self, instance: wattest.Instance, name: str, args: Sequence[Value]) -> list[Value]:
+    def invoke(self, instance: api.Instance, name: str, args: Sequence[Value]) -> list[Value]:
         with _in_suite_terms():
             func = instance.exports[name]
-            assert isinstance(func, wattest.Func)
+            assert isinstance(func, api.Func)
             returned = func(*map(self._given, args))
             types = func.type.results
             results = {0: (), 1: (returned,)}.get(len(types), returned)
             return [self._seen(kind, value) for kind, value in zip(types, results)]
 
-    def get(self, instance: wattest.Instance, name: str) -> Value:
+    def get(self, instance: api.Instance, name: str) -> Value:
         with _in_suite_terms():
             item = instance.exports[name]
-            assert isinstance(item, wattest.Global)
+            assert isinstance(item, api.Global)
             return self._seen(item.type.valtype, item.value)
 
     def _given(self, value: Value) -> Any:
@@ -140,32 +147,34 @@ class WattestAdapter:
         make: dict[str, Callable[[int], Any]] = {
             "i32": int,
             "i64": int,
-            "f32": wattest.F32,
-            "f64": wattest.F64,
+            "f32": api.F32,
+            "f64": api.F64,
             "v128": lambda bits: bits.to_bytes(16, "little"),
         }
         return make[value.type](value.bits)
 
-    def _seen(self, kind: wattest.types.ValType, value: Any) -> Value:
+    def _seen(self, kind: api.types.ValType, value: Any) -> Value:
         if kind is I32 or kind is I64:
             assert type(value) is int
             return Number(repr(kind), value & _MASKS[kind])
-        if kind is wattest.types.F32:
+        if kind is api.types.F32:
             return Number("f32", f32_bits(value))
-        if kind is wattest.types.F64:
-            return Number("f64", value.bits if isinstance(value, wattest.F64) else f64_bits(value))
+        if kind is api.types.F64:
+            return Number("f64", value.bits if isinstance(value, api.F64) else f64_bits(value))
         if kind is V128:
             return Number("v128", int.from_bytes(value, "little"))
         if value is None:
             return Reference("null")
-        if isinstance(value, wattest.Func):
+        if isinstance(value, api.Func):
             return Reference("func")
         if isinstance(value, HostObject):
             if self._objects.get(value.number) is not value:
                 raise Failure("other", "a host object came back as another")
             return Reference("extern", value.number)
         if isinstance(value, Internalized):
-            return Reference("host", self._seen(kind, value.value).number)
+            seen = self._seen(kind, value.value)
+            assert isinstance(seen, Reference)
+            return Reference("host", seen.number)
         for form, name in ((int, "i31"), (StructInst, "struct"), (ArrayInst, "array"),
                            (ExnInst, "exn"), (Externalized, "extern")):  # fmt: skip
             if isinstance(value, form):

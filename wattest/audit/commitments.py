@@ -1,0 +1,368 @@
+"""State commitments: one hash for all that a run is at one point of logical time.
+
+docs/commitments.md defines the encoding. Both engines give the same roots, because a state is
+taken at segment borders only and in a form that belongs to no engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wattest.audit.canonical import canonical_json, number
+from wattest.interp.runtime import (
+    ArrayInst,
+    ExnInst,
+    Externalized,
+    GlobalInst,
+    Internalized,
+    MemInst,
+    ModuleInst,
+    StructInst,
+    TableInst,
+)
+from wattest.interp.state import MachineState, References, plain_value
+from wattest.interp.types import DefType
+
+__all__ = [
+    "COMMITMENTS_VERSION",
+    "LEAF",
+    "Chain",
+    "Commitment",
+    "Committer",
+    "MemoryTree",
+    "PageSource",
+]
+
+COMMITMENTS_VERSION = 1
+
+LEAF = 4096
+"""Bytes of memory under one leaf."""
+
+_FANOUT = 64
+_STATE = b"wattest state 1\0"
+_CHAIN = b"wattest commitments 1"
+_sha256 = hashlib.sha256
+_ZERO = bytes(LEAF)
+_ZERO_LEAF = _sha256(_ZERO).digest()
+
+_u64 = struct.Struct("<Q").pack
+_u32 = struct.Struct("<I").pack
+
+
+class PageSource(Protocol):
+    """Tells which pages of a memory may have changed."""
+
+    def take(self, mem: MemInst) -> Iterable[int] | None:
+        """Numbers of the 4 KiB pages that may differ from the last time; None: any of them."""
+
+
+class MemoryTree:
+    """The Merkle tree over a memory; keeps all its nodes.
+
+    Leaves are the sha256 of 4 KiB each, a node that of up to 64 nodes below it, side by side.
+
+    Args:
+        mem: the memory.
+    """
+
+    def __init__(self, mem: MemInst) -> None:
+        self._mem = mem
+        self._length = 0
+        self._levels: list[bytearray] = [bytearray()]
+        self._seen: bytearray | None = None
+        self.root = b""
+
+    def update(self, dirty: Iterable[int] | None) -> bytes:
+        """Hash what has changed.
+
+        Args:
+            dirty: numbers of the leaves that may have; None: any.
+
+        Returns:
+            The root; of a memory without bytes the sha256 of nothing.
+        """
+        mem = self._mem
+        length = mem.length
+        grown = length != self._length
+        changed: set[int] = set()
+        if grown:
+            before = self._length // LEAF
+            self._grow(length // LEAF)
+            changed.update(range(before // _FANOUT, (length // LEAF + _FANOUT - 1) // _FANOUT))
+            self._length = length
+        leaves = self._levels[0]
+        data = mem.data
+        if dirty is None:
+            dirty = self._compare()
+        else:
+            self._seen = None
+        count = length // LEAF
+        for leaf in dirty:
+            if leaf >= count:
+                continue
+            piece = data[leaf * LEAF : leaf * LEAF + LEAF]
+            digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
+            leaves[leaf * 32 : leaf * 32 + 32] = digest
+            changed.add(leaf // _FANOUT)
+        if changed or not self.root:
+            self._rehash(changed)
+        return self.root
+
+    def _grow(self, count: int) -> None:
+        levels = self._levels
+        leaves = levels[0]
+        leaves += _ZERO_LEAF * (count - len(leaves) // 32)
+        level = 0
+        while count > 1 or level == 0:
+            count = (count + _FANOUT - 1) // _FANOUT
+            level += 1
+            if level == len(levels):
+                # A new level stands above all of the one below: its nodes are all new.
+                levels.append(bytearray())
+                below = levels[level - 1]
+                for start in range(0, len(below), 32 * _FANOUT):
+                    levels[level] += _sha256(below[start : start + 32 * _FANOUT]).digest()
+            short = count * 32 - len(levels[level])
+            levels[level] += bytes(max(short, 0))
+
+    def _rehash(self, changed: set[int]) -> None:
+        levels = self._levels
+        for level in range(1, len(levels)):
+            below, above = levels[level - 1], levels[level]
+            for node in changed:
+                children = below[node * 32 * _FANOUT : (node + 1) * 32 * _FANOUT]
+                above[node * 32 : node * 32 + 32] = _sha256(children).digest()
+            changed = {node // _FANOUT for node in changed}
+        self.root = bytes(levels[-1][:32]) or _sha256(b"").digest()
+
+    def _compare(self) -> list[int]:
+        """Leaves that differ from what they were, where nobody keeps account of writes."""
+        length = self._length
+        seen, data = self._seen, self._mem.data
+        if seen is None:
+            # Leaves may have been hashed by account before: all count as changed once.
+            self._seen = bytearray(data[:length])
+            return list(range(length // LEAF))
+        found = []
+        if len(seen) < length:
+            seen += bytes(length - len(seen))
+        block = 64 * LEAF
+        for start in range(0, length, block):
+            size = min(block, length - start)
+            now = data[start : start + size]
+            if seen[start : start + size] == now:
+                continue
+            for place in range(0, size, LEAF):
+                piece = now[place : place + LEAF]
+                if seen[start + place : start + place + LEAF] != piece:
+                    seen[start + place : start + place + LEAF] = piece
+                    found.append((start + place) // LEAF)
+        return found
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """A state's root.
+
+    Attributes:
+        fuel: consumed before the segment at whose border the state stands.
+        calls: host calls made so far.
+        root: sha256 of the state.
+    """
+
+    fuel: int
+    calls: int
+    root: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"fuel", "calls", "root"}``, as a line of a file and as the chain has it."""
+        return {"fuel": number(self.fuel), "calls": number(self.calls), "root": self.root.hex()}
+
+
+class Chain:
+    """The hash chain of a run's commitments.
+
+    Attributes:
+        count: commitments so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = _sha256(_CHAIN).digest()
+
+    def add(self, commitment: Commitment) -> None:
+        """Chain one: sha256(hash before || canonical JSON of the commitment)."""
+        self._hash = _sha256(self._hash + canonical_json(commitment.to_json())).digest()
+        self.count += 1
+
+    @property
+    def root(self) -> str:
+        """Hash of the last one, in hexadecimal."""
+        return self._hash.hex()
+
+
+class Committer:
+    """Hashes the states of one run.
+
+    Args:
+        instances: its instances in the order in which they were made; may grow later.
+        dirty: the numbers of a memory's 4 KiB pages that may have changed since it was asked
+            last, or None where nobody keeps account.
+    """
+
+    def __init__(
+        self,
+        instances: Sequence[ModuleInst],
+        dirty: Callable[[MemInst], Iterable[int] | None] = lambda mem: None,
+    ) -> None:
+        self._instances = instances
+        self._dirty = dirty
+        self._trees: dict[int, MemoryTree] = {}
+        self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
+        self._tables: dict[int, tuple[list[Any], bytes]] = {}
+
+    def root(self, state: MachineState, fuel: int) -> bytes:
+        """The root of a state (docs/commitments.md).
+
+        Args:
+            state: of the machine, at a segment border.
+            fuel: consumed so far.
+        """
+        mems, tables, globals_ = self._stored()
+        encoder = _Encoder(self._instances)
+        pieces = [_STATE, _u64(fuel)]
+        pieces.append(_sha256(encoder.frames(state)).digest())
+        pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
+        pieces.append(_u32(len(tables)))
+        pieces += [self._table(table, encoder) for table in tables]
+        pieces.append(_u32(len(mems)))
+        for mem in mems:
+            tree = self._trees.get(id(mem))
+            if tree is None:
+                tree = self._trees[id(mem)] = MemoryTree(mem)
+            pieces += [_u64(mem.length), tree.update(self._dirty(mem))]
+        pieces.append(_sha256(self._segments()).digest())
+        pieces.append(_sha256(encoder.objects()).digest())
+        return _sha256(b"".join(pieces)).digest()
+
+    def _stored(self) -> tuple[list[MemInst], list[TableInst], list[GlobalInst]]:
+        count, mems, tables, globals_ = self._parts
+        if count != len(self._instances):
+            mems = _distinct(item for inst in self._instances for item in inst.mems)
+            tables = _distinct(item for inst in self._instances for item in inst.tables)
+            globals_ = _distinct(item for inst in self._instances for item in inst.globals)
+            self._parts = (len(self._instances), mems, tables, globals_)
+        return mems, tables, globals_
+
+    def _table(self, table: TableInst, encoder: _Encoder) -> bytes:
+        elems = list(table.elem)
+        known = self._tables.get(id(table))
+        if known is not None and known[0] == elems:
+            return known[1]
+        text = b"".join([encoder.value(elem) for elem in elems])
+        digest = _u64(len(elems)) + _sha256(text).digest()
+        if all(elem is None or encoder.is_function(elem) for elem in elems):
+            # Only then does its text not depend on what was met before.
+            self._tables[id(table)] = (elems, digest)
+        return digest
+
+    def _segments(self) -> bytes:
+        """A byte for each element and data segment: whether it still has its contents."""
+        flags = bytearray()
+        for inst in self._instances:
+            flags += bytes(1 if len(item.elem) else 0 for item in inst.elems)
+            flags += bytes(1 if len(item.data) else 0 for item in inst.datas)
+        return bytes(flags)
+
+
+def _distinct(items: Iterable[Any]) -> list[Any]:
+    found: dict[int, Any] = {}
+    for item in items:
+        found.setdefault(id(item), item)
+    return list(found.values())
+
+
+class _Encoder:
+    """Values and frames as bytes; one for each state, as it numbers the objects it meets."""
+
+    def __init__(self, instances: Sequence[ModuleInst]) -> None:
+        self._instances = instances
+        self._references = References(instances)
+        self._types: dict[int, bytes] | None = None
+
+    def value(self, value: Any) -> bytes:
+        if value.__class__ is int:
+            return b"\x01" + _u64(value)
+        if value is None:
+            return b"\x00"
+        plain = plain_value(value, self._references)
+        if isinstance(plain, bytes):
+            return b"\x04" + plain
+        kind = plain[0]
+        if kind == "float":
+            return b"\x02" + _u64(plain[1])
+        if kind == "f32":
+            return b"\x03" + _u32(plain[1])
+        if kind == "func":
+            return b"\x05" + _u32(plain[1]) + _u32(plain[2])
+        return b"\x06" + _u32(plain[1])
+
+    def is_function(self, value: Any) -> bool:
+        return bool(plain_value(value, self._references)[0] == "func")
+
+    def frames(self, state: MachineState) -> bytes:
+        value = self.value
+        pieces = [b"\x01" if state.owed else b"\x00", _u32(len(state.frames))]
+        for frame in state.frames:
+            pieces.append(value(frame.func) + _u32(frame.offset))
+            pieces.append(_u32(len(frame.locals)))
+            pieces += map(value, frame.locals)
+            pieces.append(_u32(len(frame.operands)))
+            pieces += map(value, frame.operands)
+        return b"".join(pieces)
+
+    def objects(self) -> bytes:
+        """What the references lead to, in the order in which they were met."""
+        pieces = []
+        done = 0
+        known = self._references.objects
+        while done < len(known):
+            pieces.append(self._object(known[done]))
+            done += 1
+        return b"".join(pieces)
+
+    def _object(self, item: Any) -> bytes:
+        if isinstance(item, StructInst):
+            return b"S" + self._type(item.type) + self._values(item.fields)
+        if isinstance(item, ArrayInst):
+            return b"A" + self._type(item.type) + self._values(item.elems)
+        if isinstance(item, ExnInst):
+            return b"E" + self._tag(item) + self._values(item.values)
+        if isinstance(item, Internalized):
+            return b"I" + self.value(item.value)
+        if isinstance(item, Externalized):
+            return b"X" + self.value(item.value)
+        # Host functions and objects: nothing of them is the guest's.
+        return b"H"
+
+    def _values(self, values: Sequence[Any]) -> bytes:
+        return _u32(len(values)) + b"".join([self.value(item) for item in values])
+
+    def _type(self, deftype: DefType) -> bytes:
+        if self._types is None:
+            self._types = {}
+            for number_, inst in enumerate(self._instances):
+                for index, known in enumerate(inst.types):
+                    self._types.setdefault(id(known), _u32(number_) + _u32(index))
+        return self._types.get(id(deftype), b"\xff" * 8)
+
+    def _tag(self, item: ExnInst) -> bytes:
+        for number_, inst in enumerate(self._instances):
+            for index, tag in enumerate(inst.tags):
+                if tag is item.tag:
+                    return _u32(number_) + _u32(index)
+        return b"\xff" * 8
