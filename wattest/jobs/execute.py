@@ -49,7 +49,7 @@ from wattest.jobs.modules import (
     initialize,
     load_module,
 )
-from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.results import Outputs, ResultFolder, RunResult, ScratchFolder
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
@@ -127,7 +127,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
-    bare: bool = False,
+    scratch: ScratchFolder | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
@@ -142,7 +142,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
-        bare: leave exitCode and receipt.json out of the result folder.
+        scratch: a cleared folder to use instead of making one, where the guest does not see it.
         watchers: look at the run from inside.
 
     Returns:
@@ -160,7 +160,7 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, bare
+        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, scratch
     )
     return run.run()
 
@@ -248,12 +248,12 @@ class Run:
         on_start: Callable[[Path], None] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
-        bare: bool = False,
+        scratch: ScratchFolder | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
-        self.bare = bare
+        self.scratch = scratch
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -279,7 +279,10 @@ class Run:
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]
-        folder = ResultFolder(self.target, self.near, visible)
+        if self.scratch is not None and self.scratch.suits(visible):
+            folder: ResultFolder = self.scratch
+        else:
+            folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -297,7 +300,7 @@ class Run:
     ) -> RunResult:
         try:
             for output in self.job.outputs:
-                (folder.path / output.name).mkdir()
+                (folder.path / output.name).mkdir(exist_ok=folder is self.scratch)
             streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
@@ -331,7 +334,7 @@ class Run:
             if self.companions.trace is not None:
                 self.companions.trace.end(ending.status, self.store.fuel_used)
             receipt = make_receipt(claim, self.environment(), _order(self.job))
-            if not self.bare:
+            if folder is not self.scratch:
                 (folder.path / "exitCode").write_text(str(ending.exit_code))
                 receipt.save(folder.path / "receipt.json")
         except OSError as error:

@@ -9,18 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Union
 
+from wattest.jobs.fetch.address import InputSpec, parse_address
+from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver
+
 from wattest.api import available_engines
 from wattest.engine import Limits
 from wattest.errors import JobError
 from wattest.jobs.execute import RunCache
-from wattest.jobs.fetch.address import InputSpec, parse_address
 from wattest.jobs.job import check_guest_path, make_output
 from wattest.jobs.log import RunLog
 from wattest.jobs.many.batch import Batch, Event
 from wattest.jobs.many.items import MOST_ITEMS, Place, expand, folder_names
 from wattest.jobs.many.outcome import BatchResult, Item, Opened
 from wattest.jobs.many.pools import ExecutorPool, Pool, ProcessPool, ThreadPool, processors
-from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver
 from wattest.jobs.store import ContentStore
 
 __all__ = ["EXECUTORS", "make_items", "make_pool", "map", "over_inputs", "over_values", "run_items"]
@@ -229,7 +230,9 @@ def _resolver() -> Resolver:
     return Resolver(Fetcher)
 
 
-def make_pool(executor: Any = "auto", workers: int | None = None, scheduler: str | None = None) -> Pool:
+def make_pool(
+    executor: Any = "auto", workers: int | None = None, scheduler: str | None = None
+) -> Pool:
     """Where jobs are to run; the arguments are those of `map`.
 
     Raises:
@@ -298,5 +301,3 @@ def run_items(
         pool.close(now=True)
         raise
     return batch.run()
-
-

@@ -59,12 +59,14 @@ class _Work:
     number: int
     task: Task
     row: Row
+    request: Mapping[str, Any]
     replies: dict[str, tuple[Reply, Receipt | None]] = field(default_factory=dict)
     out: dict[int, str | None] = field(default_factory=dict)
     faults: int = 0
     disputed: bool = False
     over: bool = False
     sent: dict[str, Path] = field(default_factory=dict)
+    patient: bool = False
 
 
 class Batch:
@@ -121,6 +123,7 @@ class Batch:
         self._liars: dict[str, str] = {}
         self._faults = 0
         self._remote = False
+        self._sent: dict[str, set[str]] = {}
         self._token = 0
         self._mean = 0.0
         workers = pool.workers()
@@ -280,7 +283,7 @@ class Batch:
             extra=opened.extra,
             inline=self._pool.inline,
         )
-        work = _Work(number, task, row)
+        work = _Work(number, task, row, request)
         if self._replicas == 1:
             self._hand_out(work, None)
         else:
@@ -399,14 +402,23 @@ class Batch:
                 work, worker, f"{reply.worker} asks for contents that are none of the job's"
             )
             return
-        contents = {digest: sources[digest] for digest in reply.missing}
+        sent = self._sent.setdefault(reply.worker, set())
+        contents = {
+            digest: sources[digest]
+            for digest in reply.missing
+            # Others are on their way to it with another task, which it takes first; if it
+            # still lacks them then, they are sent again.
+            if work.patient or digest not in sent
+        }
+        work.patient = True
+        sent.update(contents)
         try:
             if self._pool.send(reply.worker, contents):
                 worker = reply.worker
-            elif set(reply.missing) & set(work.sent):
+            elif set(contents) & set(work.sent):
                 raise WorkerLost(f"{reply.worker} does not keep what it is sent")
             else:
-                work.sent = contents
+                work.sent.update(contents)
         except (WorkerLost, OSError) as error:
             self._fault(work, worker, str(error))
             return
@@ -419,7 +431,7 @@ class Batch:
         receipt = None
         if reply.outcome == "done":
             try:
-                receipt = check_reply(work.task, reply)
+                receipt = check_reply(work.task.job, work.request, reply)
                 self._fetch(reply)
             except BadReply as error:
                 if self._replicas == 1:
@@ -467,7 +479,7 @@ class Batch:
         """All workers that could be asked have answered: do they say the same?"""
         votes: dict[str, list[str]] = {}
         for name, (reply, receipt) in work.replies.items():
-            said = receipt.id if receipt is not None else f"refused: {reply.message}"
+            said = receipt.statement["predicate"]["id"] if receipt else f"refused: {reply.message}"
             votes.setdefault(said, []).append(name)
         best, count = Counter({said: len(names) for said, names in votes.items()}).most_common(1)[0]
         if len(votes) == 1:
@@ -558,7 +570,7 @@ class Batch:
         result = self._results[number]
         row.status, row.exit_code, row.message = status, exit_code, message
         row.ended = time.time()
-        row.receipt_id = None if receipt is None else receipt.id
+        row.receipt_id = None if receipt is None else receipt.statement["predicate"]["id"]
         result.status, result.exit_code, result.message = status, exit_code, message
         result.receipt_id, result.attempts = row.receipt_id, row.attempts
         self._settled.append((row, receipt, blobs))

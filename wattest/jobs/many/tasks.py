@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattest.audit import Receipt, ReceiptError, request_key
+from wattest.audit import Receipt, ReceiptError, request_of
 from wattest.errors import WattestError
 from wattest.jobs.job import Job
 from wattest.jobs.log.results import contents_of
@@ -84,9 +84,14 @@ class BadReply(WattestError):
     """A worker's answer is not one to what it was asked."""
 
 
-def check_reply(task: Task, reply: Reply) -> Receipt:
+def check_reply(job: Job, request: Mapping[str, Any], reply: Reply) -> Receipt:
     """The receipt of a reply that is done, once all of it fits together: the receipt answers what
     was asked, its id is that of its claim, and every content that it names is there.
+
+    Args:
+        job: what was to be run.
+        request: what was asked, as a claim carries it.
+        reply: the reply.
 
     Raises:
         BadReply: something does not fit.
@@ -95,9 +100,9 @@ def check_reply(task: Task, reply: Reply) -> Receipt:
         receipt = Receipt(json.loads(reply.statement))
         if receipt.statement["predicate"].get("id") != receipt.id:
             raise BadReply("its receipt's id is not that of its claim")
-        if request_key(receipt.claim) != task.request:
+        if request_of(receipt.claim) != request:
             raise BadReply("its receipt answers another request: an input changed, or it lies")
-        _check_result(receipt.claim["result"], task.job)
+        _check_result(receipt.claim["result"], job)
         known = set(reply.left)
         for digest, data in reply.blobs.items():
             if hashlib.sha256(data).hexdigest() != digest:

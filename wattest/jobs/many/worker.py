@@ -20,7 +20,7 @@ from wattest.jobs.execute import Progress, RunCache, run_job
 from wattest.jobs.job import Input, Job
 from wattest.jobs.log.results import contents_of
 from wattest.jobs.many.tasks import Reply, Task
-from wattest.jobs.results import RunResult
+from wattest.jobs.results import RunResult, ScratchFolder
 from wattest.jobs.store import ContentStore, NotInStore, StoreCorrupt
 from wattest.jobs.trees import Scan, remove_tree
 from wattest.version import __version__
@@ -127,7 +127,10 @@ def explain(error: WattestError) -> str:
 
 
 def _run(task: Task, job: Job, shares: bool, progress: Callable[[Progress], None] | None) -> Reply:
-    result = run_job(job, cache=_cache, progress=progress, bare=True)
+    scratch = getattr(_own, "scratch", None)
+    if scratch is None or not scratch.path.is_dir():
+        scratch = _own.scratch = ScratchFolder()
+    result = run_job(job, cache=_cache, progress=progress, scratch=scratch)
     try:
         if result.interruption is not None:
             return Reply("stopped", "", "interrupted", shares=shares)
@@ -141,7 +144,10 @@ def _run(task: Task, job: Job, shares: bool, progress: Callable[[Progress], None
         reply.blobs, reply.left = _collect(result, result.receipt, store, task.inline)
         return reply
     finally:
-        result.folder.discard()
+        if result.folder is scratch:
+            scratch.clear()
+        else:
+            result.folder.discard()
 
 
 def _collect(
