@@ -41,8 +41,7 @@ def _cpu() -> float:
 
 def guests_own(texts: list[Path]) -> float:
     """Milliseconds of processor time that the guest's function takes for one job."""
-    from wattest.jobs import Input, Job, run_job
-    from wattest.jobs import execute
+    from wattest.jobs import Input, Job, execute, run_job
     from wattest.jobs.execute import RunCache
 
     spent = 0.0

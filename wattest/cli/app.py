@@ -30,6 +30,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = (
     "run",
     "replay",
+    "map",
     "job",
     "store",
     "inspect",

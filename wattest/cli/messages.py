@@ -36,6 +36,7 @@ __all__ = [
     "USAGE",
     "describe",
     "limit_message",
+    "places",
     "printable",
     "put",
     "say",
@@ -56,8 +57,14 @@ BROKEN_PIPE = 141
 _FRAMES_SHOWN = 20
 
 
+places: dict[str, str] = {}
+"""What messages show instead of a path: the address whose contents lie there."""
+
+
 def say(message: str) -> None:
     """Print a message of wattest's own on stderr, whatever state that is in."""
+    for path, address in places.items():
+        message = message.replace(path, address)
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             click.echo(f"wattest: {printable(message)}", err=True)
@@ -148,6 +155,8 @@ def _hint(source: str | None) -> str:
         hint = "this looks like the text format; wat2wasm or wasm-tools parse makes a binary of it"
     elif head.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe", b"MZ")):
         hint = "this is a native program, not WebAssembly"
+    elif head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        hint = "this is a web page, not WebAssembly: is it the address of the file itself?"
     elif head.startswith(b"#!"):
         hint = "this is a script, not WebAssembly"
     elif head.startswith(b"BC\xc0\xde"):

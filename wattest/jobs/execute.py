@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -128,6 +128,7 @@ def run_job(
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
     scratch: ScratchFolder | None = None,
+    extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
@@ -143,6 +144,7 @@ def run_job(
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
         scratch: a cleared folder to use instead of making one, where the guest does not see it.
+        extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
     Returns:
@@ -160,7 +162,18 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, scratch
+        job,
+        target,
+        near,
+        stdout,
+        stderr,
+        progress,
+        cache,
+        started,
+        extra,
+        watchers,
+        companions,
+        scratch,
     )
     return run.run()
 
@@ -246,6 +259,7 @@ class Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
+        extra: Mapping[str, Any] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
         scratch: ScratchFolder | None = None,
@@ -254,6 +268,7 @@ class Run:
         self.companions = companions if companions is not None else Companions()
         self.job = job
         self.scratch = scratch
+        self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -507,6 +522,7 @@ class Run:
             platform=f"{platform.system()} {platform.machine()}",
             started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             wall_time=time.monotonic() - self.began,
+            extra=self.extra,
         )
 
 

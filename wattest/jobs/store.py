@@ -29,7 +29,7 @@ from wattest.audit.records import Content
 from wattest.errors import InputError, JobError, OutputError, one_line
 from wattest.jobs.home import data_folder
 from wattest.jobs.index import StoreIndex
-from wattest.jobs.trees import Fingerprint, content_of, fingerprint
+from wattest.jobs.trees import Fingerprint, content_of, fingerprint, remove_tree
 
 __all__ = [
     "KINDS",
@@ -315,6 +315,18 @@ class ContentStore:
         its bytes."""
         return self._place(digest).is_file()
 
+    def size(self, digest: str) -> int:
+        """Bytes of an object, without a look at them; raises NotInStore."""
+        try:
+            return self._place(digest).stat().st_size
+        except FileNotFoundError:
+            raise NotInStore(digest) from None
+
+    def kinds(self, digest: str) -> list[str]:
+        """What an object is known as; raises OutputError when the index cannot be read."""
+        with _writing(self.root):
+            return self._index.kinds(digest)
+
     def take(self, digest: str) -> Taken:
         """Take an object for use: all of it is read and checked.
 
@@ -540,7 +552,11 @@ class ContentStore:
         with _writing(self.root), contextlib.suppress(FileNotFoundError):
             for path in sorted(self._incoming.iterdir()):
                 with contextlib.suppress(FileNotFoundError):
-                    if path.is_file() and now - path.stat().st_mtime > _STALE:
+                    if now - path.lstat().st_mtime <= _STALE:
+                        continue
+                    if path.is_dir():
+                        _remove_unused(path)
+                    else:
                         path.unlink()
 
     def name(self, digest: str, name: str) -> None:
@@ -554,6 +570,17 @@ class ContentStore:
             raise NotInStore(digest)
         with _writing(self.root):
             self._index.note(digest, None, name)
+
+
+def _remove_unused(path: Path) -> None:
+    """Remove a directory in which nobody works."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(path)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -9,19 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Union
 
-from wattest.jobs.fetch.address import InputSpec, parse_address
-from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver
-
 from wattest.api import available_engines
 from wattest.engine import Limits
 from wattest.errors import JobError
 from wattest.jobs.execute import RunCache
+from wattest.jobs.fetch.address import InputSpec, parse_address
 from wattest.jobs.job import check_guest_path, make_output
 from wattest.jobs.log import RunLog
 from wattest.jobs.many.batch import Batch, Event
 from wattest.jobs.many.items import MOST_ITEMS, Place, expand, folder_names
 from wattest.jobs.many.outcome import BatchResult, Item, Opened
 from wattest.jobs.many.pools import ExecutorPool, Pool, ProcessPool, ThreadPool, processors
+from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver
 from wattest.jobs.store import ContentStore
 
 __all__ = ["EXECUTORS", "make_items", "make_pool", "map", "over_inputs", "over_values", "run_items"]
@@ -157,6 +156,8 @@ def over_inputs(spec: JobSpec, names: Sequence[str], at: str | None = None) -> d
     specs: dict[str, JobSpec] = {}
     for index, name in enumerate(names):
         item = InputSpec(parse_address(name), None if at is None else check_guest_path(at))
+        if at is None and item.address.nameless:
+            raise JobError(f"{name} has no name of its own: say at which guest path it is to lie")
         place = item.place(False, "")
         _put(specs, name, _filled(spec, Place(name, index, place, item.address.name), item))
     return specs

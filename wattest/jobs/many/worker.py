@@ -130,7 +130,7 @@ def _run(task: Task, job: Job, shares: bool, progress: Callable[[Progress], None
     scratch = getattr(_own, "scratch", None)
     if scratch is None or not scratch.path.is_dir():
         scratch = _own.scratch = ScratchFolder()
-    result = run_job(job, cache=_cache, progress=progress, scratch=scratch)
+    result = run_job(job, cache=_cache, progress=progress, extra=task.extra, scratch=scratch)
     try:
         if result.interruption is not None:
             return Reply("stopped", "", "interrupted", shares=shares)
@@ -144,8 +144,8 @@ def _run(task: Task, job: Job, shares: bool, progress: Callable[[Progress], None
         reply.blobs, reply.left = _collect(result, result.receipt, store, task.inline)
         return reply
     finally:
-        if result.folder is scratch:
-            scratch.clear()
+        if isinstance(result.folder, ScratchFolder):
+            result.folder.clear()
         else:
             result.folder.discard()
 
