@@ -368,7 +368,7 @@ class Batch:
             self._fault(work, worker, str(answer))
         elif isinstance(answer, BaseException):
             reason = f"{type(answer).__name__}: {answer}".partition("\n")[0]
-            self._over(work, "failed", message=f"error in the worker: {reason}")
+            self._fault(work, worker, f"error in the worker: {reason}")
         elif answer.outcome == "missing":
             self._send(work, worker, answer)
         elif answer.outcome == "fault":
