@@ -24,7 +24,7 @@ from wattest.accel import _handlers
 from wattest.errors import (
     FrameInfo, FuelExhausted, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
 )
-from wattest.interp.runtime import HostFunc, WasmFunc
+from wattest.interp.runtime import HostFunc, WasmFunc, reserve
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
 from wattest.interp.matching import top_heaptype
 from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType

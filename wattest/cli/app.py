@@ -29,6 +29,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = (
     "run",
+    "trace",
     "replay",
     "map",
     "job",
@@ -37,6 +38,8 @@ COMMANDS = (
     "validate",
     "disassemble",
     "profile",
+    "report",
+    "determinism",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

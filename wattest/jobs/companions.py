@@ -27,8 +27,9 @@ __all__ = ["Companions", "PlayedInput", "Recorders", "TraceSink", "TraceSinks"]
 class TraceSink(Protocol):
     """Takes a trace, as `wattest.audit.tracefile.TraceWriter` does."""
 
-    def begin(self, name: str, sha256: str, size: int) -> None:
-        """The run begins: argv[0], and digest and size of the program."""
+    def begin(self, name: str, sha256: str, size: int, preopens: Sequence[str]) -> None:
+        """The run begins: argv[0], digest and size of the program, names of the directories
+        that are open from descriptor 3 on."""
 
     def entry(self, entry: bytes, digest: bytes) -> None:
         """A host call's entry and hash."""
@@ -43,10 +44,10 @@ class TraceSinks:
     def __init__(self, sinks: Sequence[TraceSink]) -> None:
         self._sinks = sinks
 
-    def begin(self, name: str, sha256: str, size: int) -> None:
+    def begin(self, name: str, sha256: str, size: int, preopens: Sequence[str]) -> None:
         """See `TraceSink`."""
         for sink in self._sinks:
-            sink.begin(name, sha256, size)
+            sink.begin(name, sha256, size, preopens)
 
     def entry(self, entry: bytes, digest: bytes) -> None:
         """See `TraceSink`."""

@@ -287,9 +287,6 @@ class Run:
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
-        if self.companions.trace is not None:
-            size = len(program.binary)
-            self.companions.trace.begin(job.program_name, program.sha256, size)
         self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
@@ -326,6 +323,9 @@ class Run:
             if self.on_start is not None:
                 self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
+                if self.companions.trace is not None:
+                    name, size = self.job.program_name, len(program.binary)
+                    self.companions.trace.begin(name, program.sha256, size, wasi.preopens)
                 ending = self.call(wasi, program, modules, start)
         finally:
             for stream in streams:
