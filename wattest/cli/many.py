@@ -12,7 +12,7 @@ import click
 
 from wattest.cli.messages import INTERRUPTED, printable, put, say, stderr_is_terminal, writing
 from wattest.cli.options import write_report
-from wattest.cli.run import ending_signals
+from wattest.cli.run import _signals
 from wattest.errors import JobError, OutputError, one_line
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def run_many(
 
     if into is not None and into.exists() and not into.is_dir():
         raise OutputError(f"{into}: exists and is not a directory")
-    with ending_signals(), _shown(len(items), quiet) as tell:
+    with _signals(), _shown(len(items), quiet) as tell:
         pool = make_pool(executor, cpu, scheduler)
         kind, size = pool.kind, pool.size
         result = run_items(

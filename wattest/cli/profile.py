@@ -11,7 +11,7 @@ import click
 
 from wattest.cli.job_options import job_of, job_options
 from wattest.cli.messages import limit_message, say, stderr_is_terminal, trap_message
-from wattest.cli.run import ending_signals
+from wattest.cli.run import _signals
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.errors import LimitExceeded, Trap, one_line
 from wattest.explain.coverage import Coverage
@@ -86,7 +86,7 @@ def profile(
     elif exact:
         watcher = ExactProfiler()
     line = StatusLine() if not quiet and stderr_is_terminal() else None
-    with ending_signals():
+    with _signals():
         try:
             result = run_job(
                 job,

@@ -42,7 +42,7 @@ from wattest.jobs.results import Place
 if TYPE_CHECKING:
     from wattest.jobs.log import Recorder
 
-__all__ = ["ending_signals", "run"]
+__all__ = ["run"]
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
@@ -243,7 +243,7 @@ def run(
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
         recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
-    with ending_signals(), _failures(recorder), ExitStack() as stack:
+    with _signals(), _failures(recorder), ExitStack() as stack:
         keeping = Kept(stack, job, trace, record, live=interactive)
         try:
             result = run_job(
@@ -334,7 +334,7 @@ def _shown(path: Path) -> Path:
 
 
 @contextmanager
-def ending_signals() -> Iterator[None]:
+def _signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the guest, not the collecting of its results."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
