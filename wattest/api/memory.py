@@ -33,7 +33,8 @@ class Memory:
 
     Raises:
         LimitExceeded: it starts larger than the limit, or the host has no room for it.
-        ValueError, TypeError: as for `MemoryType`.
+        ValueError: as for `MemoryType`; a shared memory without maximum.
+        TypeError: as for `MemoryType`.
     """
 
     __slots__ = ("__weakref__", "_inst", "_store")
@@ -49,6 +50,8 @@ class Memory:
             type = MemoryType(type, maximum)
         elif maximum is not None:
             raise TypeError("maximum goes with a number of pages; a MemoryType has its own")
+        if type.shared and type.maximum is None:
+            raise ValueError("shared memory must have maximum")
         core = to_core(type)
         assert isinstance(core, MemType)
         self._inst = MemInst(core, limits if limits is not None else Limits())
@@ -170,7 +173,7 @@ class Memory:
         if not self._inst.grow(pages):
             raise LimitExceeded("memory pages", self._inst.limit)
         if self._store is not None:
-            self._store.note_pages(self._inst.pages)
+            self._store.note_pages(self._inst.blocks)
         return before
 
     def __eq__(self, other: object) -> bool:

@@ -22,6 +22,7 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.options import features_option
 from wattest.cli.specs import spec_of
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
@@ -92,6 +93,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     help="What executes it.",
 )
+@features_option
 @click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
 @click.option(
     "--invoke",
@@ -172,6 +174,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the receipt with this key, as wattest keygen makes.",
+)
+@click.option(
     "--interactive",
     is_flag=True,
     help="Give it wattest's own standard input as it comes, such as a terminal's.",
@@ -199,6 +207,7 @@ def run(
     directories: tuple[str, ...],
     stdin: str | None,
     engine: str,
+    features: frozenset[str],
     entry_point: str | None,
     invoke: str | None,
     modules: tuple[str, ...],
@@ -211,6 +220,7 @@ def run(
     result_dir: Path | None,
     trace: str | None,
     record: str | None,
+    sign: Path | None,
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
@@ -244,7 +254,7 @@ def run(
 
         recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive)
+        keeping = Kept(stack, job, trace, record, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,

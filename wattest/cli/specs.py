@@ -14,7 +14,7 @@ from wattest.jobs.job import guest_text, parse_directory, parse_env, parse_outpu
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.spec import JobSpec, parse_module_spec
 
-__all__ = ["spec_of"]
+__all__ = ["read_stdin", "spec_of"]
 
 _STDIN_LIMIT = 1 << 30
 
@@ -34,7 +34,7 @@ def spec_of(options: Mapping[str, Any]) -> JobSpec:
         program=parse_address(options["program"]),
         args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
         env=parse_env(map(guest_text, options["env"])),
-        stdin=_read_stdin(options["stdin"]),
+        stdin=_stdin(options["stdin"]),
         inputs=tuple(map(parse_input_spec, options["inputs"])),
         outputs=tuple(map(parse_output, options["outputs"])),
         directories=tuple(map(parse_directory, options["directories"])),
@@ -50,14 +50,22 @@ def spec_of(options: Mapping[str, Any]) -> JobSpec:
             **dict(options["more_limits"]),
         ),
         engine=options["engine"],
+        features=options.get("features", frozenset()),
     )
 
 
-def _read_stdin(name: str | None) -> bytes | Address:
+def _stdin(name: str | None) -> bytes | Address:
     if name is None:
         return b""
-    if name != "-" and is_address(name):
-        return parse_address(name)
+    return parse_address(name) if name != "-" and is_address(name) else read_stdin(name)
+
+
+def read_stdin(name: str) -> bytes:
+    """What a file, or ``-`` for wattest's own standard input, gives as standard input.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
     try:
         if name == "-":
             if sys.stdin is None:

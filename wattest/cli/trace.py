@@ -22,6 +22,7 @@ from wattest.cli.terminal import open_tee
 from wattest.errors import EvidenceError, InputError, LimitExceeded, Trap
 from wattest.jobs import Job, run_job
 from wattest.jobs.companions import Companions
+from wattest.jobs.fetch.address import is_address
 from wattest.wasi import HostCall
 
 __all__ = ["trace"]
@@ -189,9 +190,9 @@ def trace(
     what it returned, and the bytes that went to (<-) and came from (->) the guest: of a program
     that is run the bytes themselves, of a file their sha256.
     """
-    target: Path = options["program"]
+    target = Path(options["program"])
     wanted = Filter(functions, paths, fds, failed)
-    kind = _kind(target)
+    kind = "program" if is_address(options["program"]) else _kind(target)
     shown = _Shown(wanted, strings, summary=summary, live=kind == "program", color=color)
     if kind == "program":
         return _run(job_of(options), shown)

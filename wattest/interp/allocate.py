@@ -75,7 +75,7 @@ def _import(inst: ModuleInst, externs: Sequence[Extern]) -> None:
             inst.tables.append(extern)
         elif isinstance(extern, MemInst):
             inst.mems.append(extern)
-            inst.store.note_pages(extern.pages)
+            inst.store.note_pages(extern.blocks)
         elif isinstance(extern, GlobalInst):
             inst.globals.append(extern)
         elif isinstance(extern, TagInst):
@@ -126,7 +126,7 @@ def allocate(inst: ModuleInst, evaluate: Evaluate) -> None:
     pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
     for memtype in module.mems:
         mem = MemInst(memtype, store.limits, pages)
-        store.note_pages(mem.pages)
+        store.note_pages(mem.blocks)
         inst.mems.append(mem)
     inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]
     for definition in module.globals:

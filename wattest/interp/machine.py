@@ -22,7 +22,7 @@ from wattest.errors import (
     StackExhausted,
     Trap,
 )
-from wattest.interp.builder import CALLS
+from wattest.interp.builder import CALLS, MARKS
 from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
@@ -458,8 +458,12 @@ class Machine:
                 self._exhausted(cost, border=True)
             store.fuel_used += cost
             self._owed = False
-        while code.instrs[pc].op.name in ("end", "else") and pc < len(code.instrs) - 1:
-            pc = code.arms[pc] if code.instrs[pc].op.name == "else" else pc + 1
+        while code.instrs[pc].op.name in MARKS and pc < len(code.instrs) - 1:
+            if pc in code.drops:
+                height, count = code.drops[pc]
+                begin = code.locals + height
+                r[begin : begin + count] = r[begin + 1 : begin + 1 + count]
+            pc = code.arms.get(pc, pc + 1)
         self._pc = pc
         segment = code.single(pc)
         try:
@@ -597,6 +601,8 @@ class Machine:
         values = [] if clause.tag is None else exn.values
         if clause.ref:
             values = [*values, exn]
+        if label.keeps:
+            values = [exn, *values]
         begin = code.locals + label.height
         r[begin : begin + len(values)] = values
         return code.edge(label.pc, charged=True), r, gone, room

@@ -51,7 +51,7 @@ __all__ = [
     "externtype",
 ]
 
-_MAX_PAGES_32 = 65536
+_MOST_BYTES_32 = 1 << 32
 _MAX_TABLE_32 = 0xFFFF_FFFF
 
 
@@ -256,8 +256,8 @@ class MemInst:
         type: its type, with the current size as minimum.
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
-        limit: most pages it may grow to.
-        budget: what it may take together with others.
+        limit: most pages, of its own size, that it may grow to.
+        budget: what it may take together with others, in pages of 64 KiB.
         native: an engine's own record of it, told of every growth (``resize(length)``), or None.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
@@ -291,19 +291,20 @@ class MemInst:
             LimitExceeded: it starts larger than ``limits.memory_pages`` or the budget, or the
                 host has no room for it.
         """
-        declared = memtype.limits.maximum
+        declared, size = memtype.limits.maximum, 1 << memtype.page_bits
         self.budget = Budget(limits.memory_pages) if budget is None else budget
-        if not self.budget.take(memtype.limits.minimum):
+        if not self.budget.take(_blocks(memtype.limits.minimum * size)):
             raise LimitExceeded("memory pages", limits.memory_pages)
-        bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
+        allowed = limits.memory_pages * PAGE_SIZE // size
+        bound = allowed if declared is None else min(declared, allowed)
         if memtype.address is I32:
-            bound = min(bound, _MAX_PAGES_32)
+            bound = min(bound, _MOST_BYTES_32 // size)
         self.type = memtype
         self.limit = bound
-        self.length = memtype.limits.minimum * PAGE_SIZE
+        self.length = memtype.limits.minimum * size
         try:
             # A mapping cannot be empty; one byte stands for a memory that can never grow.
-            self.data = reserve(max(bound * PAGE_SIZE, 1))
+            self.data = reserve(max(bound * size, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
@@ -316,17 +317,23 @@ class MemInst:
 
     @property
     def pages(self) -> int:
-        """Current size in pages."""
-        return self.length // PAGE_SIZE
+        """Current size in pages of its own size."""
+        return self.length >> self.type.page_bits
+
+    @property
+    def blocks(self) -> int:
+        """Current size in pages of 64 KiB, the last of which need not be whole."""
+        return _blocks(self.length)
 
     def grow(self, count: int) -> bool:
         """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
-        pages = self.length // PAGE_SIZE + count
-        if pages > self.limit or not self.budget.take(count):
+        bits = self.type.page_bits
+        pages = (self.length >> bits) + count
+        if pages > self.limit or not self.budget.take(_blocks(pages << bits) - self.blocks):
             return False
-        self.length = pages * PAGE_SIZE
+        self.length = pages << bits
         limits = SizeLimits(pages, self.type.limits.maximum)
-        self.type = MemType(limits, self.type.address, self.type.shared)
+        self.type = MemType(limits, self.type.address, self.type.shared, bits)
         self._make_views()
         if self.native is not None:
             self.native.resize(self.length)
@@ -334,6 +341,11 @@ class MemInst:
 
     def __repr__(self) -> str:
         return f"<MemInst {self.type!r}>"
+
+
+def _blocks(size: int) -> int:
+    """Pages of 64 KiB that so many bytes take."""
+    return -(-size // PAGE_SIZE)
 
 
 _VIEWS = (
@@ -369,8 +381,10 @@ NumberView = Union[memoryview, SwappedView]
 def _number_view(data: memoryview, code: str) -> NumberView:
     if sys.byteorder != "little":
         return SwappedView(data, code)
-    # An empty view cannot be cast; it need not be, as every index is beyond its end.
-    return data.cast(code) if len(data) else data  # type: ignore[call-overload]
+    # What is no whole number at the end cannot be cast; `load` and `store_at` get there too late
+    # as well: an aligned number that is not whole is out of bounds. Nor can an empty view be.
+    whole = data[: len(data) // struct.calcsize(code) * struct.calcsize(code)]
+    return whole.cast(code) if len(whole) else whole  # type: ignore[call-overload]
 
 
 def reserve(size: int) -> mmap.mmap:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wattest.audit.dsse import PrivateKey
 from wattest.audit.tape import TapeReader, TapeWriter
 from wattest.jobs.capture import LiveInput
 from wattest.jobs.job import Job
@@ -71,6 +72,7 @@ class Companions:
         timed: whether the job's wall time counts; it does not when a run is repeated, for the
             machine may be slower.
         watch: is told of every host call with its bytes.
+        sign: key to sign the receipt with.
     """
 
     trace: TraceSink | None = None
@@ -78,6 +80,7 @@ class Companions:
     live_stdin: LiveInput | None = None
     timed: bool = True
     watch: Callable[[HostCall], object] | None = None
+    sign: PrivateKey | None = None
 
     @property
     def playing(self) -> TapeReader | None:

@@ -40,7 +40,7 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.companions import Companions, Recorders
-from wattest.jobs.job import Job
+from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
     ModuleCache,
     Start,
@@ -50,6 +50,7 @@ from wattest.jobs.modules import (
     load_module,
 )
 from wattest.jobs.results import Outputs, ResultFolder, RunResult, ScratchFolder
+from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
@@ -170,9 +171,9 @@ def run_job(
         progress,
         cache,
         started,
-        extra,
         watchers,
         companions,
+        extra,
         scratch,
     )
     return run.run()
@@ -221,8 +222,8 @@ def prepare(
     """
     load = load_module if cache is None else cache.modules.load
     scan = scan_input if cache is None else cache.scan
-    program = load(job.program, job.limits)
-    modules = [load(linked.source, job.limits) for linked in job.modules]
+    program = load(job.program, job.limits, job.features)
+    modules = [load(linked.source, job.limits, job.features) for linked in job.modules]
     start = choose_start(job, program)
     return program, modules, start, [scan(item.source, item.guest_path) for item in job.inputs]
 
@@ -242,7 +243,7 @@ def make_request(
             (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
         ),
         outputs=sorted((output.name, output.guest_path) for output in job.outputs),
-        policy=Policy(job.clock, job.seed, job.limits),
+        policy=Policy(job.clock, job.seed, job.limits, job.features),
     )
 
 
@@ -259,9 +260,9 @@ class Run:
         progress: Callable[[Progress], None] | None,
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
-        extra: Mapping[str, Any] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
+        extra: Mapping[str, Any] | None = None,
         scratch: ScratchFolder | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
@@ -283,7 +284,7 @@ class Run:
 
     def run(self) -> RunResult:
         job = self.job
-        self.store = Store(job.engine, job.limits)
+        self.store = Store(job.engine, job.limits, features=job.features)
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
@@ -352,6 +353,9 @@ class Run:
             if folder is not self.scratch:
                 (folder.path / "exitCode").write_text(str(ending.exit_code))
                 receipt.save(folder.path / "receipt.json")
+            if self.companions.sign is not None:
+                receipt = receipt.signed(self.companions.sign)
+                receipt.save(folder.path / SIGNED)
         except OSError as error:
             raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.finish()
@@ -441,6 +445,8 @@ class Run:
                 (item.module, item.name) for each in (program, *modules) for item in each.imports
             }
             imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            given = {linked.name for linked in self.job.modules}
+            add_thread_imports(imports, (program, *modules), self.job.limits, given)
             for linked, module in zip(self.job.modules, modules):
                 instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)

@@ -219,7 +219,7 @@ def memory_grow(store: Store, mem: MemInst, count: int) -> int:
     pages = mem.pages
     if not mem.grow(count):
         return M32 if mem.type.address is I32 else M64
-    store.note_pages(mem.pages)
+    store.note_pages(mem.blocks)
     return pages
 
 

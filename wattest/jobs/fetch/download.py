@@ -7,7 +7,6 @@ two processes that want the same thing one fetches it and the other waits, then 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -15,11 +14,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from wattest.errors import InputError, OutputError, one_line
-from wattest.jobs.store import ContentStore, DigestMismatch, StoreEntry, TooLarge
+from wattest.errors import InputError, one_line
+from wattest.jobs.store import ContentStore, DigestMismatch, StoreEntry, TooLarge, writing
 
 __all__ = ["Broken", "Download", "Report", "Source", "locked"]
 
@@ -122,7 +120,7 @@ class Download:
                 kept for the next time), or the contents are too large or not the right ones.
             OutputError: they cannot be written.
         """
-        with _writing(self._data):
+        with writing(self._data):
             self._data.parent.mkdir(parents=True, exist_ok=True)
             file = self._data.open("a+b")
         try:
@@ -159,7 +157,7 @@ class Download:
                         ) from error
                     wait = WAITS[min(failures, len(WAITS) - 1)]
                     sleep(wait if error.wait is None else min(error.wait, 60.0))
-            with _writing(self._data):
+            with writing(self._data):
                 file.flush()
                 os.fsync(file.fileno())
             return version, _digest(file)
@@ -167,7 +165,7 @@ class Download:
     def _go_on(self, source: Source, file: BinaryIO, have: int) -> str | None:
         version = self._version() if have else None
         piece = source.open(have if version is not None else 0, version)
-        with _writing(self._data):
+        with writing(self._data):
             if piece.start != have:
                 file.truncate(piece.start)
                 have = piece.start
@@ -180,7 +178,7 @@ class Download:
             if have > self._limit:
                 self._forget()
                 raise self._too_large()
-            with _writing(self._data):
+            with writing(self._data):
                 file.write(chunk)
                 file.flush()
             if self._report is not None:
@@ -226,11 +224,11 @@ def locked(store: ContentStore, key: str) -> Iterator[bool]:
     """
     folder = store.root / "locks"
     path = folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-    with _writing(path):
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
     waited = False
     while True:
-        with _writing(path):
+        with writing(path):
             file = path.open("ab")
         with file:
             try:
@@ -251,16 +249,3 @@ def locked(store: ContentStore, key: str) -> Iterator[bool]:
                 with contextlib.suppress(OSError):
                     path.unlink()
             return
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = ""
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            hint = "; WATTEST_HOME can name another folder"
-        raise OutputError(
-            f"the store {error.filename or path}: {error.strerror or error}{hint}"
-        ) from error
