@@ -28,7 +28,6 @@ from wattest.audit.records import (
 )
 from wattest.errors import (
     Exit,
-    FuelExhausted,
     GuestException,
     InputError,
     JobError,
@@ -113,8 +112,8 @@ class _Ending:
         for ended in (self.error, self.interruption):
             if ended is not None:
                 ended.__traceback__ = ended.__context__ = ended.__cause__ = None
-        if isinstance(self.error, FuelExhausted):
-            self.error.machine = self.error._go_on = None
+                for name in ("machine", "_go_on"):
+                    ended.__dict__.pop(name, None)
 
 
 def run_job(
