@@ -109,17 +109,19 @@ class Policy:
         clock: ``"virtual"`` or ``"real"``.
         seed: of the random stream; None when the system's random bytes were asked for.
         limits: of the run.
+        features: what beyond WebAssembly 3.0 the modules could use.
     """
 
     clock: str
     seed: str | None
     limits: Limits
+    features: frozenset[str] = frozenset()
 
     def to_json(self) -> Json:
-        """Clock, random source, fuel version and limits."""
+        """Clock, random source, fuel version and limits, and features where any was given."""
         limits = self.limits
         milliseconds = None if limits.wall_time is None else round(limits.wall_time * 1000)
-        return {
+        policy: Json = {
             "clock": self.clock,
             "random": {"source": "system"}
             if self.seed is None
@@ -138,6 +140,9 @@ class Policy:
                 "bytesWritten": number(limits.bytes_written),
             },
         }
+        if self.features:
+            policy["features"] = sorted(self.features)
+        return policy
 
 
 @dataclass(frozen=True)
