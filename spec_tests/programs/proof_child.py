@@ -3,7 +3,8 @@
     python proof_child.py SPEC SEED
 
 SPEC is a JSON list of objects with ``receipt``, ``program``, ``inputs``, ``modules``, ``stdin`` and
-``engine``. Directories are listed in an order that SEED shuffles. Prints a JSON list of [id, differences].
+``engine``. Directories are listed in an order that SEED shuffles. Prints a JSON list of
+[id, differences].
 """
 
 from __future__ import annotations
