@@ -49,7 +49,7 @@ from wattest.jobs.modules import (
     initialize,
     load_module,
 )
-from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.results import Outputs, ResultFolder, RunResult, ScratchFolder
 from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
@@ -128,6 +128,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    scratch: ScratchFolder | None = None,
     extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
@@ -143,6 +144,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        scratch: a cleared folder to use instead of making one, where the guest does not see it.
         extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
@@ -161,7 +163,18 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+        job,
+        target,
+        near,
+        stdout,
+        stderr,
+        progress,
+        cache,
+        started,
+        watchers,
+        companions,
+        extra,
+        scratch,
     )
     return run.run()
 
@@ -250,6 +263,7 @@ class Run:
         watchers: Sequence[Watcher],
         companions: Companions | None,
         extra: Mapping[str, Any] | None = None,
+        scratch: ScratchFolder | None = None,
     ) -> None:
         every = job.commit_every
         self.commitments = None if every is None else CommitmentLog(every)
@@ -257,6 +271,7 @@ class Run:
         self.watchers = Watchers((*watchers, *own))
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.scratch = scratch
         self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
@@ -280,7 +295,10 @@ class Run:
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]
-        folder = ResultFolder(self.target, self.near, visible)
+        if self.scratch is not None and self.scratch.suits(visible):
+            folder: ResultFolder = self.scratch
+        else:
+            folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -298,7 +316,7 @@ class Run:
     ) -> RunResult:
         try:
             for output in self.job.outputs:
-                (folder.path / output.name).mkdir()
+                (folder.path / output.name).mkdir(exist_ok=folder is self.scratch)
             streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
@@ -335,8 +353,9 @@ class Run:
             if self.companions.trace is not None:
                 self.companions.trace.end(ending.status, self.store.fuel_used)
             receipt = make_receipt(claim, self.environment(), _order(self.job))
-            (folder.path / "exitCode").write_text(str(ending.exit_code))
-            receipt.save(folder.path / "receipt.json")
+            if folder is not self.scratch:
+                (folder.path / "exitCode").write_text(str(ending.exit_code))
+                receipt.save(folder.path / "receipt.json")
             if self.companions.sign is not None:
                 receipt = receipt.signed(self.companions.sign)
                 receipt.save(folder.path / SIGNED)
@@ -478,6 +497,7 @@ class Run:
             directories=[(item.guest_path, item.writable) for item in job.directories],
             changed=[path for scan in scans for path in scan.changed()],
             live_stdin=self.companions.live_stdin is not None,
+            tape=None if self.companions.tape is None else self.companions.tape.content,
         )
         seen = outside.values or outside.directories or outside.changed or outside.live_stdin
         external = outside if seen else None
