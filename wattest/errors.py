@@ -29,6 +29,7 @@ __all__ = [
     "OtherProgram",
     "OutputError",
     "ReplayDiverged",
+    "SnapshotError",
     "StackExhausted",
     "Trap",
     "TrapKind",
@@ -349,6 +350,10 @@ class MissingPackage(WattestError):
 
 class EvidenceError(WattestError):
     """A receipt, trace, bundle, key or signature is not what it should be."""
+
+
+class SnapshotError(WattestError):
+    """A snapshot cannot be written to a file, read from one, or restored into an instance."""
 
 
 class BadSignature(EvidenceError):

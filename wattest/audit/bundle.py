@@ -6,6 +6,7 @@ A bundle is a zip archive of
     receipt.json     the receipt (and receipt.dsse.json when it is signed)
     trace.jsonl      the trace (`wattest.audit.tracefile`)
     tape.jsonl       what came from outside (`wattest.audit.tape`), when anything could
+    commitments.jsonl  state commitments (docs/commitments.md), when they were asked for
     objects/SHA256   programs, inputs and whatever the tape refers to, each content once
 
 The same content gives the same bytes: members are sorted, and their headers hold no times or
@@ -43,7 +44,9 @@ MAX_TOTAL = 16 << 30
 _MAX_JSON = 256 << 20
 _MAX_DIRECTORY = 64 << 20
 
-_NAMED = ("receipt.json", "receipt.dsse.json", "trace.jsonl", "tape.jsonl")
+_NAMED = (
+    "receipt.json", "receipt.dsse.json", "trace.jsonl", "tape.jsonl", "commitments.jsonl",
+)  # fmt: skip
 _OBJECT = re.compile(r"objects/([0-9a-f]{64})\Z")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
@@ -257,6 +260,16 @@ class Bundle:
             return
         with self._unpacked("tape.jsonl") as file:
             yield TapeReader(file, self.object_bytes)
+
+    @contextmanager
+    def commitments(self) -> Iterator[BinaryIO | None]:
+        """The state commitments, to be read by `wattest.jobs.commit`, or None when there are
+        none; raises BundleError."""
+        if not self.has("commitments.jsonl"):
+            yield None
+            return
+        with self._unpacked("commitments.jsonl") as file:
+            yield file
 
     def check_trace(self) -> None:
         """See that the trace is that of the receipt's run; raises BundleError, ReceiptError."""

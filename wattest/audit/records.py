@@ -13,6 +13,7 @@ from wattest.engine import FUEL_VERSION, Limits
 
 __all__ = [
     "Claim",
+    "Commitments",
     "Content",
     "Entry",
     "Environment",
@@ -188,6 +189,25 @@ class TrapRecord:
 
 
 @dataclass(frozen=True)
+class Commitments:
+    """The state commitments of a run (docs/commitments.md).
+
+    Attributes:
+        every: units of fuel between two.
+        count: how many there are.
+        root: hash of the last one in their chain, in hexadecimal.
+    """
+
+    every: int
+    count: int
+    root: str
+
+    def to_json(self) -> Json:
+        """``{"every", "count", "root"}``."""
+        return {"every": number(self.every), "count": number(self.count), "root": self.root}
+
+
+@dataclass(frozen=True)
 class Result:
     """How the run ended and what it made.
 
@@ -203,6 +223,7 @@ class Result:
         outputs: every name in every output, sorted by path.
         host_calls: number of entries of the trace.
         trace_root: hash of its last entry, in hexadecimal.
+        commitments: to the states that it went through, or None when none were asked for.
     """
 
     status: str
@@ -217,6 +238,7 @@ class Result:
     trap: TrapRecord | None = None
     limit: str | None = None
     values: Sequence[tuple[str, str]] | None = None
+    commitments: Commitments | None = None
 
     def to_json(self) -> Json:
         """All of it; what does not fit the status is left out."""
@@ -238,6 +260,8 @@ class Result:
             hostCalls=number(self.host_calls),
             traceRoot=self.trace_root,
         )
+        if self.commitments is not None:
+            result["commitments"] = self.commitments.to_json()
         return result
 
 

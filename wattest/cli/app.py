@@ -43,6 +43,8 @@ COMMANDS = (
     "profile",
     "report",
     "determinism",
+    "debug",
+    "diff",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

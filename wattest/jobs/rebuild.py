@@ -231,10 +231,21 @@ def rebuild_job(
             seed=seed,
             limits=wanted.named_limits,
             engine=engine,
+            commit_every=_commit_every(claim),
             features=frozenset(_items(policy, "features", str) if "features" in policy else ()),
         )
     except JobError as error:
         raise ReceiptError(f"the claim is not of a possible job: {error}") from error
+
+
+def _commit_every(claim: Mapping[str, Any]) -> int | None:
+    """Fuel between two of the run's commitments, or None when none were asked for."""
+    found = _get(claim, "result", dict).get("commitments")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping):
+        raise _wrong("commitments")
+    return _count(found.get("every"), "commitments") or None
 
 
 def _wrong(name: str) -> ReceiptError:
