@@ -24,7 +24,6 @@ from wattest.interp import module as _syntax
 from wattest.interp import types as _core
 from wattest.interp.decode import decode_module
 from wattest.interp.features import OPTIONAL
-from wattest.interp.inspect import features_used
 
 __all__ = ["CustomSection", "ExportType", "ImportType", "Module"]
 
@@ -157,6 +156,8 @@ class Module:
         if self._validated or features <= own:
             self._validate(engine)
             return
+        from wattest.interp.inspect import features_used  # only here: few modules come so far
+
         self._syntax.enabled = own | features
         try:
             self._validate(engine)
