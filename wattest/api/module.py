@@ -164,6 +164,8 @@ class Module:
         finally:
             self._syntax.enabled = own
         # What needs more than its own features must not be valid in another store.
+        from wattest.interp.inspect import features_used  # most modules never need it
+
         self._validated = not OPTIONAL.intersection(features_used(self._syntax)) - own
 
     @property
