@@ -156,8 +156,6 @@ class Module:
         if self._validated or features <= own:
             self._validate(engine)
             return
-        from wattest.interp.inspect import features_used  # only here: few modules come so far
-
         self._syntax.enabled = own | features
         try:
             self._validate(engine)
