@@ -492,6 +492,7 @@ class Run:
             directories=[(item.guest_path, item.writable) for item in job.directories],
             changed=[path for scan in scans for path in scan.changed()],
             live_stdin=self.companions.live_stdin is not None,
+            tape=None if self.companions.tape is None else self.companions.tape.content,
         )
         seen = outside.values or outside.directories or outside.changed or outside.live_stdin
         external = outside if seen else None

@@ -81,6 +81,7 @@ def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(Bundle(Path(path)))
         receipt = bundle.receipt()
+        bundle.check_trace()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-replay-")))
         try:
             job = _lay_out(bundle, receipt, folder, engine)
@@ -183,6 +184,8 @@ def replay(
             companions=ready.companions(),
         )
         found = compare_claims(ready.receipt.claim, result.receipt.claim)
+        if not found and ready.tape is not None:
+            ready.tape.check_end()
         return Replay(ready.receipt, result, tuple(found))
 
 
