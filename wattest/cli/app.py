@@ -44,6 +44,8 @@ COMMANDS = (
     "profile",
     "report",
     "determinism",
+    "debug",
+    "diff",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
@@ -52,7 +54,7 @@ COMMANDS = (
 _EPILOG = """\b
 Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
 124 at a limit, 65 for a module that cannot run here, 66 for a missing input, 73 when
-results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
+results cannot be written, 77 when a policy forbids it, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,14 @@ from wattest.cli.messages import (
 from wattest.cli.options import features_option
 from wattest.cli.publishing import prepare_publishing, publish_results
 from wattest.cli.terminal import StatusLine, open_tee
-from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
+from wattest.cli.units import (
+    LIMITS,
+    parse_duration,
+    parse_fuel,
+    parse_limit,
+    parse_memory,
+    parse_size,
+)
 from wattest.errors import (
     JobError,
     LimitExceeded,
@@ -131,6 +139,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="What a module's linear memories may grow to together, such as 512MiB.",
 )
 @click.option(
+    "--max-output",
+    callback=lambda _context, _option, text: None if text is None else parse_size(text),
+    metavar="SIZE",
+    help="What it may write to files and streams together, such as 100MiB.  [default: 1GiB]",
+)
+@click.option(
     "--limit",
     "more_limits",
     multiple=True,
@@ -170,6 +184,19 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "record",
     metavar="FILE",
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
+)
+@click.option(
+    "--commit-every",
+    "commit_every",
+    default=None,
+    callback=_parsed(lambda text: None if text is None else parse_fuel(text)),
+    metavar="UNITS",
+    help="Commit to the whole state every so many units of fuel; the receipt has their root.",
+)
+@click.option(
+    "--commitments",
+    metavar="FILE",
+    help="Write the commitments of --commit-every here, a line each.",
 )
 @click.option(
     "--sign",
@@ -213,6 +240,7 @@ def run(
     fuel: int | None,
     timeout: float | None,
     memory: int,
+    max_output: int | None,
     more_limits: list[tuple[str, int]],
     clock: str,
     seed: str,
@@ -223,6 +251,8 @@ def run(
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
+    commit_every: int | None,
+    commitments: str | None,
     no_log: bool,
     quiet: bool,
     publish: str | None,
@@ -242,6 +272,8 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
+    if commitments is not None and commit_every is None:
+        raise JobError("--commitments needs --commit-every")
     context = click.get_current_context()
     what = asked(context)
     if dry_run:
@@ -252,7 +284,7 @@ def run(
     if interactive and stdin is not None:
         raise JobError("--interactive and --stdin exclude each other")
     resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
-    job = resolver.job(spec)
+    job = replace(resolver.job(spec), commit_every=commit_every)
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
@@ -261,7 +293,7 @@ def run(
 
         recorder = Recorder(job, str(spec.program), labels=what.labels, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive, sign=sign)
+        keeping = Kept(stack, job, trace, record, commitments, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,

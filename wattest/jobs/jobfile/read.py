@@ -491,6 +491,8 @@ def _with_meta(spec: JobSpec, meta: Mapping[str, str], path: str) -> JobSpec:
             changes["seed"] = None if text == "system" else text
         elif name == "engine":
             changes["engine"] = text
+        elif name == "features":
+            changes["features"] = frozenset(filter(None, text.split(",")))
         elif name == "invoke":
             changes.update(invoke=text, entry_point=None)
         elif name == "timeout":
