@@ -16,6 +16,7 @@ __all__ = [
     "EngineUnavailable",
     "EvidenceError",
     "Exit",
+    "Forbidden",
     "FrameInfo",
     "FuelExhausted",
     "GuestException",
@@ -341,6 +342,10 @@ class InputError(JobError):
 
 class OutputError(JobError):
     """A job's results cannot be written where they were asked for."""
+
+
+class Forbidden(JobError):
+    """A policy does not allow what a job asks for."""
 
 
 class MissingPackage(WattestError):

@@ -549,16 +549,9 @@ def _as_content(members: Mapping[str, Any], name: str) -> Content:
 
 def _content_of(value: Any, what: str) -> Content:
     """Digest and size from JSON."""
-    if isinstance(value, dict):
-        digest, size = value.get("sha256"), value.get("size")
-        if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
-            size = int(size)
-        if (
-            isinstance(digest, str)
-            and re.fullmatch(r"[0-9a-f]{64}", digest)
-            and isinstance(size, int)
-            and not isinstance(size, bool)
-            and size >= 0
-        ):
-            return Content(digest, size)
-    raise BundleError(f"bundle.json: digest and size of {what} are missing or malformed")
+    try:
+        return Content.from_json(value)
+    except ValueError:
+        raise BundleError(
+            f"bundle.json: digest and size of {what} are missing or malformed"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,9 @@ __all__ = [
 
 Json = dict[str, Any]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_DIGITS = re.compile(r"[0-9]{16,19}\Z")
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -38,6 +42,18 @@ class Content:
     def to_json(self) -> Json:
         """``{"sha256", "size"}``."""
         return {"sha256": self.sha256, "size": number(self.size)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Content:
+        """The content that JSON from somebody else names; raises ValueError when it names none."""
+        if isinstance(value, Mapping):
+            digest, size = value.get("sha256"), value.get("size")
+            if isinstance(size, str) and _DIGITS.match(size) is not None:
+                size = int(size)
+            named = isinstance(digest, str) and _SHA256.match(digest) is not None
+            if named and isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+                return cls(str(digest), size)
+        raise ValueError("no sha256 and size")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ COMMANDS = (
     "trace",
     "replay",
     "map",
+    "batch",
     "verify",
     "sign",
     "keygen",
@@ -53,7 +54,7 @@ COMMANDS = (
 _EPILOG = """\b
 Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
 124 at a limit, 65 for a module that cannot run here, 66 for a missing input, 73 when
-results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
+results cannot be written, 77 when a policy forbids it, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 

@@ -17,10 +17,10 @@ __all__ = ["job_of", "job_options"]
 
 _NAMES = (
     "env", "inputs", "outputs", "directories", "stdin", "engine", "entry_point", "invoke",
-    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "commit_every",
-    "program", "args",
+    "modules", "fuel", "timeout", "memory", "max_output", "more_limits", "clock", "seed",
+    "commit_every", "features", "program", "args",
 )  # fmt: skip
-_FETCHING = ("lock", "fetch_limit", "ipfs_gateway")
+_FETCHING = ("lock", "fetch_limit", "ipfs_gateway", "policy")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

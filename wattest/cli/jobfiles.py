@@ -96,7 +96,11 @@ def _from_file(context: click.Context, path: Path, labels: Mapping[str, str]) ->
         )
     spec = job.spec
     own = spec_of({**options, "program": one_line(str(path))})
-    changes = {name: getattr(own, name) for name in ("engine", "clock", "seed") if name in given}
+    changes = {
+        name: getattr(own, name)
+        for name in ("engine", "clock", "seed", "features")
+        if name in given
+    }
     limits = {
         item.name: getattr(own.limits, item.name)
         for item in fields(own.limits)
@@ -110,7 +114,12 @@ def _from_file(context: click.Context, path: Path, labels: Mapping[str, str]) ->
     return Asked(spec, {**job.labels, **labels}, publish)
 
 
-_LIMIT_OPTIONS = {"fuel": "fuel", "wall_time": "timeout", "memory_pages": "memory"}
+_LIMIT_OPTIONS = {
+    "fuel": "fuel",
+    "wall_time": "timeout",
+    "memory_pages": "memory",
+    "bytes_written": "max_output",
+}
 
 
 def job_text_of(what: Asked) -> str:

@@ -27,7 +27,14 @@ from wattest.cli.messages import (
 from wattest.cli.options import features_option
 from wattest.cli.publishing import prepare_publishing, publish_results
 from wattest.cli.terminal import StatusLine, open_tee
-from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
+from wattest.cli.units import (
+    LIMITS,
+    parse_duration,
+    parse_fuel,
+    parse_limit,
+    parse_memory,
+    parse_size,
+)
 from wattest.errors import (
     JobError,
     LimitExceeded,
@@ -132,6 +139,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="What a module's linear memories may grow to together, such as 512MiB.",
 )
 @click.option(
+    "--max-output",
+    callback=lambda _context, _option, text: None if text is None else parse_size(text),
+    metavar="SIZE",
+    help="What it may write to files and streams together, such as 100MiB.  [default: 1GiB]",
+)
+@click.option(
     "--limit",
     "more_limits",
     multiple=True,
@@ -233,6 +246,7 @@ def run(
     fuel: int | None,
     timeout: float | None,
     memory: int,
+    max_output: int | None,
     more_limits: list[tuple[str, int]],
     clock: str,
     seed: str,

@@ -194,6 +194,8 @@ def _limits(spec: JobSpec) -> dict[str, Any]:
         meta["invoke"] = spec.invoke
     if spec.engine != "auto":
         meta["engine"] = spec.engine
+    if spec.features:
+        meta["features"] = ",".join(sorted(spec.features))
     if meta:
         task["Meta"] = {META + name: text for name, text in meta.items()}
     return task
