@@ -2,8 +2,8 @@
 
     python -m benchmarks.parting [FUEL]
 
-The run is played on the accelerator twice, once by an engine that is wrong in one instruction of the
-last tenth (tests/explain/test_parting.py), and the wall and processor time of the search is printed.
+The run is played on the accelerator twice, once by an engine that is wrong in one instruction of
+the last tenth (tests/explain/test_parting.py); wall and processor time of the search are printed.
 """
 
 from __future__ import annotations
