@@ -32,6 +32,7 @@ COMMANDS = (
     "trace",
     "replay",
     "map",
+    "batch",
     "verify",
     "sign",
     "keygen",

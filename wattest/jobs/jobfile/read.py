@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import importlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from wattest.jobs.job import LiveDirectory, Output, check_guest_path, guest_text
 from wattest.jobs.jobfile.fields import Fields, wrong
 from wattest.jobs.spec import JobSpec, ModuleSpec
 
-__all__ = ["META", "JobFile", "parse_job", "read_job_file"]
+__all__ = ["META", "JobFile", "parse_job", "read_job_file", "read_job_files"]
 
 META = "wattest."
 """What the names of settings that Bacalhau does not know begin with, in a task's Meta."""
@@ -69,18 +70,53 @@ def read_job_file(path: Path, variables: Mapping[str, str] | None = None) -> Job
         JobError: it is no such job, needs what is not to be had here, or a variable is missing or
             is not used; the message names the field.
     """
+    text = _read(path)
+    with _naming(path):
+        return parse_job(_load(_filled(text, variables or {}), path.suffix == ".json"))
+
+
+def read_job_files(path: Path, variables: Mapping[str, str] | None = None) -> list[JobFile]:
+    """Read a file that holds any number of jobs: a list of them, or several documents of YAML
+    (lines of ``---`` between them), or one job. Arguments and errors as for `read_job_file`.
+    """
+    text = _read(path)
+    with _naming(path):
+        loaded = _load(_filled(text, variables or {}), path.suffix == ".json", several=True)
+        documents = [
+            job
+            for document in loaded
+            if document is not None
+            for job in (document if isinstance(document, list) else [document])
+        ]
+        found = []
+        for number, document in enumerate(documents, 1):
+            try:
+                found.append(parse_job(document))
+            except JobError as error:
+                if isinstance(error, InputError):
+                    raise
+                raise JobError(f"job {number}: {error}") from error
+        return found
+
+
+def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
         if len(raw) > _LARGEST:
             raise InputError(f"{path}: larger than {_LARGEST >> 20} MiB")
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise JobError(f"{path}: not UTF-8") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let errors say which file they are about."""
     try:
-        return parse_job(_load(_filled(text, variables or {}), path.suffix == ".json"))
+        yield
     except JobError as error:
         if isinstance(error, InputError):
             raise
@@ -103,10 +139,12 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
     return text
 
 
-def _load(text: str, is_json: bool) -> Any:
+def _load(text: str, is_json: bool, *, several: bool = False) -> Any:
+    """The value of a text, or a list of the values of its documents."""
     if is_json:
         try:
-            return json.loads(text)
+            found = json.loads(text)
+            return [found] if several else found
         except (ValueError, RecursionError) as error:
             raise JobError(f"not JSON: {error}") from None
     try:
@@ -116,7 +154,7 @@ def _load(text: str, is_json: bool) -> Any:
             "job files in YAML need a package that is not installed: pip install 'wattest[yaml]'"
         ) from None
     try:
-        return yaml.safe_load(text)
+        return list(yaml.safe_load_all(text)) if several else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise JobError(f"not YAML: {one_line(' '.join(str(error).split()))}") from None
 
