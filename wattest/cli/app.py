@@ -43,6 +43,7 @@ COMMANDS = (
     "report",
     "determinism",
     "conform",
+    "fuzz",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
 ``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""

@@ -17,7 +17,8 @@ __all__ = ["job_of", "job_options"]
 
 _NAMES = (
     "env", "inputs", "outputs", "directories", "stdin", "engine", "entry_point", "invoke",
-    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "program", "args",
+    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "features", "program",
+    "args",
 )  # fmt: skip
 _FETCHING = ("lock", "fetch_limit", "ipfs_gateway")
 
