@@ -28,6 +28,7 @@ from wattest.api import (
     Tag,
     TagType,
     available_engines,
+    resume,
     types,
 )
 from wattest.audit import Receipt, ReceiptError
@@ -124,6 +125,7 @@ __all__ = [
     "__version__",
     "available_engines",
     "replay",
+    "resume",
     "run",
     "types",
     "verify",

@@ -112,6 +112,8 @@ class Memory:
             if offset < 0 or end > inst.length:
                 self._check("write", offset, len(data))
             inst.data[offset:end] = data
+            if inst.dirty is not None:
+                inst.mark(offset, len(data))
             return
         view = memoryview(data)
         if not view.c_contiguous:
@@ -119,10 +121,16 @@ class Memory:
         view = view.cast("B")
         self._check("write", offset, len(view))
         self._inst.data[offset : offset + len(view)] = view
+        self._inst.mark(offset, len(view))
 
     @property
     def buffer(self) -> memoryview:
-        """All of the memory as it is now: writable bytes, not a copy."""
+        """All of the memory as it is now: writable bytes, not a copy.
+
+        Where writes are tracked (`Store.track_writes`) every page counts as written from then on,
+        as nobody notes what is written through it; `read` and `write` do not have that effect.
+        """
+        self._inst.hand_out()
         return memoryview(self._inst.data)[: self._inst.length]
 
     def view(
@@ -158,6 +166,15 @@ class Memory:
             raise IndexError(f"view of {count} elements")
         buffer = self.buffer[offset : offset + count * kind.itemsize]
         return numpy.frombuffer(buffer, dtype=kind)
+
+    def take_dirty(self) -> list[int]:
+        """The numbers of the pages of 4096 bytes that may have been written since the last call,
+        by the guest, a host function or `write`, ascending; all of them at first.
+
+        Raises:
+            ValueError: that is not tracked: set `Store.track_writes` before the first instance.
+        """
+        return self._inst.take_dirty()
 
     def grow(self, pages: int) -> int:
         """Add ``pages`` pages of zeros; returns the size in pages before.

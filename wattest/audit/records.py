@@ -236,6 +236,7 @@ class External:
         changed: guest paths of input files that changed while the run could read them.
         live_stdin: whether standard input came while the guest ran; then `Claim.stdin` is what
             it took of it.
+        tape: the recording of all that came, when it was recorded or is played.
     """
 
     values: int = 0
@@ -243,9 +244,10 @@ class External:
     directories: Sequence[tuple[str, bool]] = ()
     changed: Sequence[str] = ()
     live_stdin: bool = False
+    tape: Content | None = None
 
     def to_json(self) -> Json:
-        """All of it; ``liveStdin`` only where it is true."""
+        """All of it; ``liveStdin`` only where it is true, ``tape`` where there is one."""
         external: Json = {
             "values": {"count": number(self.values), "root": self.values_root},
             "directories": [
@@ -255,6 +257,8 @@ class External:
         }
         if self.live_stdin:
             external["liveStdin"] = True
+        if self.tape is not None:
+            external["tape"] = self.tape.to_json()
         return external
 
 

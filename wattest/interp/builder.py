@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattest.interp.execute import aggregate, control
+from wattest.interp.execute import aggregate, control, memory
 from wattest.interp.execute.functions import FUNCTIONS
 from wattest.interp.module import Instr
 from wattest.interp.opcodes import Opcode
@@ -93,7 +93,7 @@ class Straight:
 
     __slots__ = (
         "bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store", "text",
-        "traps",
+        "traps", "writes",
     )  # fmt: skip
 
     def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
@@ -108,6 +108,8 @@ class Straight:
             self.operands = len(names) - self.bulk - self.store - self.bound
             self.pushes = function.__annotations__["return"] != "None"
         memarg = op.immediates[:1] == ("memarg",)
+        # Bytes that a store, or an atomic read-modify-write, writes.
+        self.writes = op.width if memarg and (not self.pushes or ".rmw" in op.name) else 0
         self.traps = (
             memarg
             or op.name in _CAN_TRAP
@@ -338,6 +340,8 @@ class Builder:
         text = row.text
         if text is None:
             text = row.text = template(row.function, len(bound))
+        if row.writes and self.code.inst.store.track_writes:
+            self.mark(row, bound)
         operands = self.operands(row, text, len(bound))
         if row.ordered or row.effect:
             self.settle_ordered()
@@ -357,6 +361,16 @@ class Builder:
             self.push(Expression(parts, test, size, slots, ordered, trap_pc, names), now=row.effect)
         else:
             self.emit(parts, trap_pc)
+
+    def mark(self, row: Straight, bound: Sequence[Any]) -> None:
+        """Before a store: note what it is going to write."""
+        base = self.height - row.operands
+        for index in range(base, self.height):
+            self.settle(index)
+        self.settle_ordered()
+        text = template(memory.mark_store, 3)
+        place = bound[row.store : row.store + 2]
+        self.emit(text.fill((*place, row.writes), (slot(self.home(base)),)), -1)
 
     # Segments
 

@@ -28,7 +28,6 @@ from wattest.audit.records import (
 )
 from wattest.errors import (
     Exit,
-    FuelExhausted,
     GuestException,
     InputError,
     JobError,
@@ -49,7 +48,7 @@ from wattest.jobs.modules import (
     initialize,
     load_module,
 )
-from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.results import Outputs, ResultFolder, RunResult, ScratchFolder
 from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
@@ -113,8 +112,8 @@ class _Ending:
         for ended in (self.error, self.interruption):
             if ended is not None:
                 ended.__traceback__ = ended.__context__ = ended.__cause__ = None
-        if isinstance(self.error, FuelExhausted):
-            self.error.machine = self.error._go_on = None
+                for name in ("machine", "_go_on"):
+                    ended.__dict__.pop(name, None)
 
 
 def run_job(
@@ -128,6 +127,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    scratch: ScratchFolder | None = None,
     extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
@@ -143,6 +143,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        scratch: a cleared folder to use instead of making one, where the guest does not see it.
         extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
@@ -161,7 +162,18 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+        job,
+        target,
+        near,
+        stdout,
+        stderr,
+        progress,
+        cache,
+        started,
+        watchers,
+        companions,
+        extra,
+        scratch,
     )
     return run.run()
 
@@ -250,10 +262,12 @@ class Run:
         watchers: Sequence[Watcher],
         companions: Companions | None,
         extra: Mapping[str, Any] | None = None,
+        scratch: ScratchFolder | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.scratch = scratch
         self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
@@ -277,7 +291,10 @@ class Run:
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]
-        folder = ResultFolder(self.target, self.near, visible)
+        if self.scratch is not None and self.scratch.suits(visible):
+            folder: ResultFolder = self.scratch
+        else:
+            folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -295,7 +312,7 @@ class Run:
     ) -> RunResult:
         try:
             for output in self.job.outputs:
-                (folder.path / output.name).mkdir()
+                (folder.path / output.name).mkdir(exist_ok=folder is self.scratch)
             streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
@@ -332,8 +349,9 @@ class Run:
             if self.companions.trace is not None:
                 self.companions.trace.end(ending.status, self.store.fuel_used)
             receipt = make_receipt(claim, self.environment(), _order(self.job))
-            (folder.path / "exitCode").write_text(str(ending.exit_code))
-            receipt.save(folder.path / "receipt.json")
+            if folder is not self.scratch:
+                (folder.path / "exitCode").write_text(str(ending.exit_code))
+                receipt.save(folder.path / "receipt.json")
             if self.companions.sign is not None:
                 receipt = receipt.signed(self.companions.sign)
                 receipt.save(folder.path / SIGNED)
@@ -474,6 +492,7 @@ class Run:
             directories=[(item.guest_path, item.writable) for item in job.directories],
             changed=[path for scan in scans for path in scan.changed()],
             live_stdin=self.companions.live_stdin is not None,
+            tape=None if self.companions.tape is None else self.companions.tape.content,
         )
         seen = outside.values or outside.directories or outside.changed or outside.live_stdin
         external = outside if seen else None
