@@ -14,7 +14,7 @@ from typing import Any
 
 import wattest
 from wattest import FuelExhausted, FuncType, HostFunc, Limits
-from wattest.accel.engine import AccelEngine
+from wattest.api.engines import available_engines, get_engine
 from wattest.api.values import lowerer
 from wattest.fuzzing.equality import (
     FUEL,
@@ -26,13 +26,14 @@ from wattest.fuzzing.equality import (
     host_answer,
 )
 from wattest.fuzzing.generate import probe_for
-from wattest.interp.reference import ReferenceEngine
 from wattest.interp.runtime import WasmFunc
 from wattest.interp.state import References, entry_state, plain_state, plain_value
 
 __all__ = ["StateRun", "compare_states", "relay", "same_borders"]
 
-ENGINES: dict[str, Any] = {"reference": ReferenceEngine(), "accel": AccelEngine()}
+ENGINES: dict[str, Any] = {
+    name: get_engine(name) for name in ("reference", "accel") if name in available_engines()
+}
 
 
 class Pause(Exception):

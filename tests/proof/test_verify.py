@@ -15,7 +15,10 @@ from tests.proof.recorded import PROGRAMS, live_tree, outside_job, record
 from wattest import Limits, NotReproducible, OtherProgram, verify
 from wattest.audit.receipt import Receipt
 from wattest.errors import InputError, JobError
+from wattest.jobs import Job
 from wattest.jobs.finder import MissingMaterial
+from wattest.jobs.job import Input
+from wattest.jobs.replay import replay
 from wattest.jobs.store import ContentStore
 
 ENGINES = ["accel", "reference", "both", "wasmtime"]
@@ -226,9 +229,6 @@ def test_material_is_found_by_digest(where: str, tmp_path: Path, wat: Any) -> No
             store.add_file(path)
         store.add_bytes(b"never read")
     elif where == "bundle":
-        from wattest.jobs import Job
-        from wattest.jobs.job import Input
-
         job = Job(
             program=program,
             args=tuple(options["args"]),
@@ -296,3 +296,23 @@ def test_wrong_use(tmp_path: Path) -> None:
         verify(receipt, search=[tmp_path / "none"])
     with pytest.raises(ValueError, match="no engine"):
         verify(receipt, program=program, engine="fast")
+
+
+def test_a_strangers_limits(tmp_path: Path) -> None:
+    program = PROGRAMS / "exit.wasm"
+    for large in (Limits(fuel=None), Limits(memory_pages=65_536), Limits(bytes_written=1 << 40)):
+        receipt = wattest.run(program, limits=large).receipt
+        with pytest.raises(JobError, match="--any-limits"):
+            verify(receipt, program=program)
+        assert verify(receipt, program=program, any_limits=True).ok
+        record(tmp_path / "run.wattest", Job(program=program, limits=large))
+        with pytest.raises(JobError, match="--any-limits"):
+            replay(tmp_path / "run.wattest")
+        assert replay(tmp_path / "run.wattest", any_limits=True).equal
+
+
+def test_a_run_that_takes_too_long() -> None:
+    program = PROGRAMS.parents[1] / "hostile" / "programs" / "endless_loop.wasm"
+    receipt = wattest.run(program, limits=Limits(fuel=1_000_000)).receipt
+    with pytest.raises(NotReproducible, match="did not end within 0 s"):
+        verify(receipt, program=program, timeout=0.0)

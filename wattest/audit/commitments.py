@@ -89,10 +89,13 @@ class MemoryTree:
         length = mem.length
         grown = length != self._length
         changed: set[int] = set()
+        ragged: set[int] = set()
         if grown:
-            before = self._length // LEAF
-            self._grow(length // LEAF)
-            changed.update(range(before // _FANOUT, (length // LEAF + _FANOUT - 1) // _FANOUT))
+            before, after = _leaves(self._length), _leaves(length)
+            self._grow(after)
+            changed.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
+            # Leaves that are no whole pages, now or before.
+            ragged = {at // LEAF for at in (self._length, length) if at % LEAF}
             self._length = length
         leaves = self._levels[0]
         data = mem.data
@@ -100,11 +103,11 @@ class MemoryTree:
             dirty = self._compare()
         else:
             self._seen = None
-        count = length // LEAF
-        for leaf in dirty:
+        count = _leaves(length)
+        for leaf in (*dirty, *ragged):
             if leaf >= count:
                 continue
-            piece = data[leaf * LEAF : leaf * LEAF + LEAF]
+            piece = data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
             digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
             leaves[leaf * 32 : leaf * 32 + 32] = digest
             changed.add(leaf // _FANOUT)
@@ -146,7 +149,7 @@ class MemoryTree:
         if seen is None:
             # Leaves may have been hashed by account before: all count as changed once.
             self._seen = bytearray(data[:length])
-            return list(range(length // LEAF))
+            return list(range(_leaves(length)))
         found = []
         if len(seen) < length:
             seen += bytes(length - len(seen))
@@ -162,6 +165,10 @@ class MemoryTree:
                     seen[start + place : start + place + LEAF] = piece
                     found.append((start + place) // LEAF)
         return found
+
+
+def _leaves(length: int, size: int = LEAF) -> int:
+    return -(-length // size)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ COMMANDS = (
     "trace",
     "replay",
     "map",
+    "batch",
     "verify",
     "sign",
     "keygen",
@@ -43,6 +44,8 @@ COMMANDS = (
     "profile",
     "report",
     "determinism",
+    "debug",
+    "diff",
     "conform",
     "fuzz",
 )
@@ -52,7 +55,7 @@ COMMANDS = (
 _EPILOG = """\b
 Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
 124 at a limit, 65 for a module that cannot run here, 66 for a missing input, 73 when
-results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
+results cannot be written, 77 when a policy forbids it, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 

@@ -16,7 +16,7 @@ from wattest.jobs.job import parse_labels
 __all__ = ["map"]
 
 _JOB = (
-    "lock", "fetch_limit", "ipfs_gateway",
+    "lock", "fetch_limit", "ipfs_gateway", "policy",
 )  # fmt: skip
 
 

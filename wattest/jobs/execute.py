@@ -38,6 +38,7 @@ from wattest.errors import (
     TrapKind,
 )
 from wattest.jobs.capture import Capture, Interrupted
+from wattest.jobs.commit import CommitmentLog
 from wattest.jobs.companions import Companions, Recorders
 from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
@@ -264,7 +265,10 @@ class Run:
         extra: Mapping[str, Any] | None = None,
         scratch: ScratchFolder | None = None,
     ) -> None:
-        self.watchers = Watchers(watchers)
+        every = job.commit_every
+        self.commitments = None if every is None else CommitmentLog(every)
+        own = () if self.commitments is None else (self.commitments,)
+        self.watchers = Watchers((*watchers, *own))
         self.companions = companions if companions is not None else Companions()
         self.job = job
         self.scratch = scratch
@@ -367,6 +371,7 @@ class Run:
             error=ending.error,
             folder=folder,
             interruption=ending.interruption,
+            commitments=() if self.commitments is None else tuple(self.commitments.found),
         )
 
     def check(self) -> None:
@@ -515,6 +520,7 @@ class Run:
                 outputs=outputs,
                 host_calls=self.trace.calls,
                 trace_root=self.trace.root,
+                commitments=None if self.commitments is None else self.commitments.record,
             ),
             external=external,
             reproducible=external is None and not by_chance,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.audit import Receipt
+from wattest.audit.commitments import Commitment
 from wattest.audit.records import Entry
 from wattest.errors import OutputError, WattestError
 from wattest.jobs.trees import empty_tree, move_tree, remove_tree, tree_size
@@ -337,6 +338,7 @@ class RunResult:
     error: WattestError | None
     folder: ResultFolder
     interruption: KeyboardInterrupt | None = None
+    commitments: tuple[Commitment, ...] = ()
 
     @property
     def stdout(self) -> bytes:

@@ -31,7 +31,7 @@ from wattest.jobs.job import Job
 from wattest.jobs.modules import Start
 from wattest.wasi import HostCall, Wasi
 
-__all__ = ["LEFT_OUT", "WasmtimeRun", "run_on_wasmtime", "without_left_out"]
+__all__ = ["LEFT_OUT", "ForeignCaller", "WasmtimeRun", "run_on_wasmtime", "without_left_out"]
 
 LEFT_OUT = (
     ("result.fuel", "wasmtime counts other fuel"),
@@ -197,7 +197,7 @@ class WasmtimeRun(Run):
             number = self.trace.calls
             fuel = self._fuels[min(number, len(self._fuels) - 1)] if self._fuels else 0
             try:
-                return function(_Caller(caller, fuel, wasmtime), *raw)
+                return function(ForeignCaller(caller, fuel, wasmtime), *raw)
             except BaseException as error:
                 self._raised = error
                 raise
@@ -263,7 +263,7 @@ _TRAPS: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Memory:
+class ForeignMemory:
     """The shim's memory interface over wasmtime's."""
 
     def __init__(self, memory: Any, caller: Any) -> None:
@@ -289,7 +289,7 @@ class _Memory:
         self._memory.write(self._caller, data, address)
 
 
-class _Caller:
+class ForeignCaller:
     """The shim's caller interface over wasmtime's."""
 
     def __init__(self, caller: Any, fuel: int, wasmtime: Any) -> None:
@@ -298,9 +298,9 @@ class _Caller:
         self.fuel = fuel
 
     @property
-    def memory(self) -> _Memory | None:
+    def memory(self) -> ForeignMemory | None:
         """See `wattest.wasi.guest.Caller`."""
         memory = self._caller.get("memory")
         if not isinstance(memory, self._wasmtime.Memory):
             return None
-        return _Memory(memory, self._caller)
+        return ForeignMemory(memory, self._caller)
