@@ -231,6 +231,7 @@ class Committer:
         self._trees: dict[int, MemoryTree] = {}
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
         self._tables: dict[int, tuple[list[Any], bytes]] = {}
+        self._flags: list[tuple[bytearray, list[int]]] = []
 
     def root(self, state: MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
@@ -266,7 +267,7 @@ class Committer:
         return mems, tables, globals_
 
     def _table(self, table: TableInst, encoder: _Encoder) -> bytes:
-        elems = list(table.elem)
+        elems = table.elem[:]
         known = self._tables.get(id(table))
         if known is not None and known[0] == elems:
             return known[1]
@@ -279,11 +280,20 @@ class Committer:
 
     def _segments(self) -> bytes:
         """A byte for each element and data segment: whether it still has its contents."""
-        flags = bytearray()
-        for inst in self._instances:
-            flags += bytes(1 if len(item.elem) else 0 for item in inst.elems)
-            flags += bytes(1 if len(item.data) else 0 for item in inst.datas)
-        return bytes(flags)
+        for inst in self._instances[len(self._flags) :]:
+            flags = bytearray(len(item.elem) > 0 for item in inst.elems)
+            flags += bytes(len(item.data) > 0 for item in inst.datas)
+            # Active ones are empty from the beginning; a program may have thousands.
+            passive = [n for n, elem in enumerate(inst.module.elems) if elem.mode == "passive"]
+            count = len(inst.elems)
+            passive += [count + n for n, d in enumerate(inst.module.datas) if d.memory is None]
+            self._flags.append((flags, passive))
+        for inst, (flags, passive) in zip(self._instances, self._flags):
+            count = len(inst.elems)
+            for place in passive:
+                item = inst.elems[place].elem if place < count else inst.datas[place - count].data
+                flags[place] = len(item) > 0
+        return b"".join([flags for flags, _ in self._flags])
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:

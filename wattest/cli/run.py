@@ -186,6 +186,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--coredump",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="After a trap, write a core dump here, as WebAssembly's tool-conventions describe it.",
+)
+@click.option(
     "--commit-every",
     "commit_every",
     default=None,
@@ -251,6 +257,7 @@ def run(
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
+    coredump: Path | None,
     commit_every: int | None,
     commitments: str | None,
     no_log: bool,
@@ -286,6 +293,11 @@ def run(
     resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
     job = replace(resolver.job(spec), commit_every=commit_every)
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
+    dump = None
+    if coredump is not None:
+        from wattest.cli.dumping import CoreDump  # only here: it would slow the start of all else
+
+        dump = CoreDump(coredump)
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
     if not no_log:
@@ -306,11 +318,14 @@ def run(
                 cache=resolver.cache,
                 extra=resolver.extra,
                 companions=keeping.companions,
+                watchers=() if dump is None else dump.watchers,
             )
         finally:
             if line is not None:
                 line.clear()
         keeping.finish(result)
+        if dump is not None:
+            dump.finish(keeping.job, result, resolver.cache)
     try:
         kept = result_dir is not None
         published = target is not None and result.interruption is None

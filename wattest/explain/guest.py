@@ -23,7 +23,7 @@ from wattest.jobs.companions import Companions
 from wattest.jobs.execute import prepare
 from wattest.jobs.modules import Start, initialize
 
-__all__ = ["Guest", "Play", "record_guest"]
+__all__ = ["Guest", "Play", "guest_of", "record_guest"]
 
 
 @dataclass
@@ -79,6 +79,19 @@ def record_guest(job: Job, *, outlines: bool = False, **options: Any) -> Guest:
         )
     program, modules, start, _ = prepare(job, options.get("cache"))
     result = run_job(job, watchers=watchers, **options)
+    return guest_of(job, program, modules, start, log, result.receipt, kept)
+
+
+def guest_of(
+    job: Job,
+    program: Module,
+    modules: Sequence[Module],
+    start: Start,
+    log: AnswerLog,
+    receipt: Receipt,
+    outlines: list[tuple[Any, ...]],
+) -> Guest:
+    """A guest from what its run has left."""
     return Guest(
         name=job.program_name,
         program=program,
@@ -87,8 +100,8 @@ def record_guest(job: Job, *, outlines: bool = False, **options: Any) -> Guest:
         limits=replace(job.limits, wall_time=None),
         answers=log.answers,
         types=log.types,
-        receipt=result.receipt,
-        outlines=kept,
+        receipt=receipt,
+        outlines=outlines,
     )
 
 
