@@ -13,10 +13,10 @@ import pytest
 
 import wattest
 from benchmarks.kernel_table import KERNELS, Kernel
-from spec_tests.differential.campaign import module_of
 from spec_tests.differential.states import ENGINES, compare_states
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
+from wattest.fuzzing.campaign import module_of
 from wattest.interp.state import References, entry_state, plain_state
 
 pytestmark = [

@@ -128,6 +128,7 @@ def test_every_refusal_has_its_status(wattest: Wattest, run: Path, programs: Pat
     assert status("p", *trust) == 65
     assert status("signed.json", "--trust", "a.txt") == 65
     assert status("signed.json", "--no-store") == 66
+    assert wattest("verify", "z").stderr.startswith("wattest: z: this is no bundle")
     assert status("none.json") == 66
     assert status("signed.json", "--trust", "none.pub") == 66
     live = wattest(

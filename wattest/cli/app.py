@@ -47,6 +47,7 @@ COMMANDS = (
     "debug",
     "diff",
     "conform",
+    "fuzz",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
 ``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wattest.audit import canonical_json, cid_v1_raw
 from wattest.engine import Limits
 from wattest.errors import InputError, JobError
+from wattest.jobs import telemetry
 from wattest.jobs.execute import RunCache
 from wattest.jobs.fetch.address import Address, InputSpec, parse_address
 from wattest.jobs.job import Input, Job, LinkedModule, LiveDirectory, Output, guest_text
@@ -103,6 +104,11 @@ class Resolver:
         self.cache = RunCache()
         self.materials: list[dict[str, Any]] = []
         self._aliases = aliases if aliases is not None else {}
+
+    def allow(self, address: Address) -> None:
+        """See that an address may be looked at; raises Forbidden when a policy does not let it."""
+        if self._policies:
+            self._policies.allow_address(address)
 
     def __enter__(self) -> Resolver:
         return self
@@ -206,7 +212,8 @@ class Resolver:
             if self._open_fetcher is None:
                 raise JobError(f"{address}: addresses cannot be fetched here")
             self._fetcher = self._open_fetcher()
-        return self._fetcher.fetch(address, kind)
+        with telemetry.span("wattest.fetch"):
+            return self._fetcher.fetch(address, kind)
 
     def _allow_module(self, address: Address, path: Path, limits: Limits) -> None:
         # The cache makes sure that what is looked at here is what runs later.
