@@ -3,7 +3,7 @@ from typing import Any
 
 from wattest.interp.module import Module
 from wattest.interp.runtime import MemInst, ModuleInst, Store, WasmFunc
-from wattest.interp.types import RefType, ValType
+from wattest.interp.types import DefType, RefType, ValType
 
 class NativeModule:
     def __init__(self, module: Module) -> None: ...
@@ -53,6 +53,9 @@ class Machine:
     def run(self) -> list[Any]: ...
 
 class State:
+    def new_struct(self, deftype: DefType, values: list[Any]) -> Any: ...
+    def new_array(self, deftype: DefType, values: list[Any]) -> Any: ...
+    def contents(self, address: int) -> list[Any]: ...
     store: Store
     fuel_used: int
     fuel_limit: int | None

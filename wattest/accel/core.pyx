@@ -18,13 +18,17 @@ import mmap
 import sys
 from array import array
 from bisect import bisect_right
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from wattest.accel import _handlers
+from wattest.accel.objects import NativeArray, NativeStruct
 from wattest.errors import (
-    FrameInfo, FuelExhausted, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
+    FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
 )
-from wattest.interp.runtime import HostFunc, WasmFunc
-from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
+from wattest.interp.runtime import ExnInst, Externalized, HostFunc, Internalized, WasmFunc
+from wattest.interp.types import (
+    ANY, F32, F64, I8, I16, I32, I64, V128, FuncType, RefType, StructType,
+)
 from wattest.interp.matching import top_heaptype
 from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
 from wattest.interp.values import F32 as F32Value
@@ -48,15 +52,22 @@ cdef tuple TRAPS = (
     TrapKind.INVALID_CONVERSION, TrapKind.OUT_OF_BOUNDS_MEMORY, TrapKind.OUT_OF_BOUNDS_TABLE,
     TrapKind.UNDEFINED_ELEMENT, TrapKind.UNINITIALIZED_ELEMENT,
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH, TrapKind.CALL_STACK_EXHAUSTED,
+    TrapKind.OUT_OF_BOUNDS_ARRAY, TrapKind.NULL_REFERENCE, TrapKind.NULL_FUNCTION_REFERENCE,
+    TrapKind.NULL_STRUCTURE_REFERENCE, TrapKind.NULL_ARRAY_REFERENCE,
+    TrapKind.NULL_I31_REFERENCE, TrapKind.NULL_EXCEPTION_REFERENCE, TrapKind.CAST_FAILURE,
 )
 
 cdef object _WasmFunc = WasmFunc
 cdef object _HostFunc = HostFunc
+cdef object _Externalized = Externalized
+cdef object _Internalized = Internalized
 cdef object _F32Value = F32Value
 cdef object _F64Value = F64Value
 cdef object _f32_from_bits = f32_from_bits
 
+include "runtime/types.pxi"
 include "runtime/values.pxi"
+include "runtime/heap.pxi"
 include "runtime/handles.pxi"
 include "runtime/instances.pxi"
 include "runtime/state.pxi"

@@ -160,6 +160,30 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_prefixed(l)
         elif op == 0xFD:
             lower_vector(l)
+        elif op == 0xFB:
+            lower_aggregate(l)
+        elif op == 0x1F:
+            lower_try_table(l)
+        elif op == 0x08:
+            lower_throw(l)
+            reachable = False
+        elif op == 0x0A:
+            lower_throw_ref(l)
+            reachable = False
+        elif op == 0x14:
+            lower_call_ref(l, False)
+        elif op == 0x15:
+            close_sites(l)
+            lower_call_ref(l, True)
+            reachable = False
+        elif op == 0xD3:
+            lower_binary(l, 0x51)
+        elif op == 0xD4:
+            lower_non_null(l)
+        elif op == 0xD5:
+            lower_br_on_null(l, <uint32_t>leb_u(&l.p))
+        elif op == 0xD6:
+            lower_br_on_non_null(l, <uint32_t>leb_u(&l.p))
         else:
             l.failed = True
 
@@ -169,6 +193,8 @@ cdef void free_lowered(Lowered* x) noexcept nogil:
         free(x.code)
         free(x.traps)
         free(x.edges)
+        free(x.tries)
+        free(x.clauses)
         free(x)
 
 cdef int lower_function(
@@ -208,6 +234,8 @@ cdef int lower_function(
             free(l.code)
             free(l.traps)
             free(l.edges)
+            free(l.tries)
+            free(l.clauses)
             free(out)
             status = -2
         else:
@@ -219,6 +247,9 @@ cdef int lower_function(
             out.ntraps = l.ntraps
             out.edges = l.edges
             out.nedges = l.nedges
+            out.tries = l.tries
+            out.ntries = l.ntries
+            out.clauses = l.clauses
             func.lowered = out
             func.code = out.code
     free(l.stack)

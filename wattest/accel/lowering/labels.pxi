@@ -60,6 +60,7 @@ cdef Label* push_label(Low* l, int32_t kind, BlockType* t) noexcept nogil:
     b.loop = -1
     b.target = 0
     b.offset = 0
+    b.first = b.clauses = 0
     return b
 
 cdef uint8_t WIDE[2]

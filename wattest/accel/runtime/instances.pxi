@@ -5,6 +5,7 @@ cdef class NativeModule:
     cdef Module_ m
     cdef object binary
     cdef list sigs
+    cdef list kinds
     cdef object module
 
     def __cinit__(self, module):
@@ -19,7 +20,7 @@ cdef class NativeModule:
         self.m.ntypes = count
         self.m.type_params = <uint32_t*>calloc(count + 1, 4)
         self.m.type_results = <uint32_t*>calloc(count + 1, 4)
-        self.m.types = <void**>calloc(count + 1, sizeof(void*))
+        self.m.types = <RType**>calloc(count + 1, sizeof(RType*))
         self.m.wide_params = <const uint8_t**>calloc(count + 1, sizeof(void*))
         self.m.wide_results = <const uint8_t**>calloc(count + 1, sizeof(void*))
         addresses = [t.desc for t in module.imports if isinstance(t.desc, MemType)]
@@ -37,10 +38,13 @@ cdef class NativeModule:
         globals_ += [item.type for item in module.globals]
         self.m.global_class = <uint8_t*>calloc(len(globals_) + 1, 1)
         self.sigs = []
+        self.kinds = []
         for i in range(count):
             sig = Signature(types[i])
             self.sigs.append(sig)
-            self.m.types[i] = <void*>types[i]
+            kind = type_handle(types[i])
+            self.kinds.append(kind)
+            self.m.types[i] = &(<TypeHandle>kind).rec
             self.m.type_params[i] = <uint32_t>len((<Signature>sig).wide_params)
             self.m.type_results[i] = <uint32_t>len((<Signature>sig).wide_results)
             self.m.wide_params[i] = <const uint8_t*><char*>(<Signature>sig).wide_params
@@ -169,7 +173,13 @@ cdef class Instance:
             begin, end = datas[i]
             self.inst.datas[i].data = self.native.m.binary + <size_t>begin
             self.inst.datas[i].size = end - begin
+        self.inst.tags = <RType**>calloc(len(self.owner.tags) + 1, sizeof(RType*))
+        for i in range(len(self.owner.tags)):
+            kind = tag_handle(self.owner.tags[i])
+            self.inst.tags[i] = &(<TypeHandle>kind).rec
+            self.handles.append(kind)
         self.handles += [mems, tables, globals_, elems]
+        self.state.roots.append((tables, globals_, elems))
 
     def drop_elem(self, index):
         """Empty an element segment."""
@@ -192,6 +202,7 @@ cdef class Instance:
         free(self.inst.globals)
         free(self.inst.elems)
         free(self.inst.datas)
+        free(self.inst.tags)
 
     def caller(self, Py_ssize_t index):
         """A `Caller` for a function, or None when its types are not all numbers."""
