@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import boundary, kernels_side_by_side, loading, programs
+from benchmarks import boundary, kernels_side_by_side, loading, programs, tracing
 from benchmarks.engines import Engine, available
 from benchmarks.kernel_table import KERNELS, Kernel
 from benchmarks.machine import describe
@@ -26,7 +26,7 @@ from benchmarks.plot import draw
 from benchmarks.report import markdown
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("kernels", "boundary", "loading", "cold", "programs")
+PARTS = ("kernels", "boundary", "loading", "cold", "programs", "tracing")
 
 
 def say(text: str) -> None:
@@ -47,6 +47,7 @@ def measure(parts: list[str], kernels: list[Kernel], engines: list[Engine]) -> d
         "loading": lambda: loading.measure_loading(say),
         "cold": lambda: loading.measure_cold(say),
         "programs": lambda: programs.measure_all(say),
+        "tracing": lambda: tracing.measure(say),
     }
     for part in parts:
         say(f"-- {part}")
@@ -80,6 +81,11 @@ def broken(results: dict[str, Any]) -> list[str]:
         for row in results.get("programs", [])
         for engine, run in row["runs"].items()
         if "failure" in run
+    ]
+    found += [
+        f"wattest accel, trace of {row['name']}: {row['failure']}"
+        for row in results.get("tracing", [])
+        if "failure" in row
     ]
     return [text for text in found if text.startswith("wattest")]
 

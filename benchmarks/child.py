@@ -32,6 +32,7 @@ TASKS = {
     "boundary": ("benchmarks.boundary", "rounds_of", True),
     "loading": ("benchmarks.loading", "times_of", False),
     "program": ("benchmarks.programs", "once", False),
+    "tracing": ("benchmarks.tracing", "rounds_of", False),
 }
 
 

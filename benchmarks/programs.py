@@ -191,24 +191,36 @@ def _digest(stdout: bytes, outputs: dict[str, bytes]) -> str:
 def _on_wattest(program: Program, path: Path, engine: str) -> dict[str, Any]:
     import wattest
     from wattest.api.engines import get_engine
-    from wattest.wasi import MemoryTree, Mount, Wasi, WasiConfig
 
     chosen = get_engine(engine)  # imported, like wasmtime, before the clock starts
     begin = time.process_time(), time.perf_counter()
     module = wattest.Module.from_file(path)
     module._validate(chosen)
     loaded = time.process_time(), time.perf_counter()
+    digest, fuel = run_on_wattest(program, path.name, module, engine)
+    ended = time.process_time(), time.perf_counter()
+    return _measured(begin, loaded, ended, digest) | {"fuel": fuel}
+
+
+def run_on_wattest(
+    program: Program, name: str, module: Any, engine: str, observer: Any = None
+) -> tuple[str, int]:
+    """Instantiate a loaded module and run the program; the digest of what it printed and wrote,
+    and its fuel. `observer`: is told of every host call."""
+    import wattest
+    from wattest.wasi import MemoryTree, Mount, Wasi, WasiConfig
+
     stdout = io.BytesIO()
     outputs = MemoryTree({})
     config = WasiConfig(
-        args=[path.name, *program.args],
+        args=[name, *program.args],
         stdout=stdout,
         mounts=[
             Mount("/inputs", MemoryTree({name: get() for name, get in program.inputs.items()})),
             Mount("/outputs", outputs, writable=True),
         ],
     )
-    with Wasi(config) as wasi:
+    with Wasi(config, observer) as wasi:
         instance = wattest.Instance(module, wasi.imports(), engine=engine)
 
         class Runner(_Runner):
@@ -226,10 +238,7 @@ def _on_wattest(program: Program, path: Path, engine: str) -> dict[str, Any]:
             except wattest.Exit as left:
                 if left.code != 0:
                     raise
-    ended = time.process_time(), time.perf_counter()
-    return _measured(begin, loaded, ended, _digest(stdout.getvalue(), outputs.files())) | {
-        "fuel": instance.store.fuel_used
-    }
+    return _digest(stdout.getvalue(), outputs.files()), instance.store.fuel_used
 
 
 def _on_wasmtime(program: Program, path: Path) -> dict[str, Any]:
@@ -298,13 +307,19 @@ def once(task: list[str]) -> dict[str, Any]:
     to load (decode and validate, or compile) and to instantiate and run; a digest of what the
     program printed and wrote; fuel where it is counted."""
     name, engine = task
+    program, path = program_named(name)
+    if engine == "wasmtime":
+        return _on_wasmtime(program, path)
+    return _on_wattest(program, path, engine.removeprefix("wattest "))
+
+
+def program_named(name: str) -> tuple[Program, Path]:
+    """A program, and where its module is. Raises FileNotFoundError."""
     (program,) = (program for program in PROGRAMS if program.name == name)
     path = find(program.module)
     if path is None:
         raise FileNotFoundError(program.module.file)
-    if engine == "wasmtime":
-        return _on_wasmtime(program, path)
-    return _on_wattest(program, path, engine.removeprefix("wattest "))
+    return program, path
 
 
 def measure_all(say: Callable[[str], None]) -> list[dict[str, Any]]:

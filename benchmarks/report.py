@@ -318,6 +318,36 @@ def _programs(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _tracing(results: Mapping[str, Any]) -> list[str]:
+    programs, cases = [], []
+    for row in results["tracing"]:
+        if "failure" in row:
+            continue
+        without = median(pair[0] for pair in row["pairs"])
+        extra = median(on - off for off, on in row["pairs"])
+        if row["case"]:
+            cases.append([row["name"], f"{without * 1e6:.2f}", f"{extra * 1e6:.2f}"])
+        else:
+            share = median((on - off) / off for off, on in row["pairs"])
+            cells = [str(row["calls"]), f"{without:.3f}", f"{extra * 1e3:.2f}", f"{share:.1%}"]
+            programs.append([row["name"], *cells, str(len(row["pairs"]))])
+    return [
+        "## The trace",
+        "",
+        "Every run of `wattest run` chains all its host calls. What that costs on the accelerator: "
+        "processor time to instantiate and run, without and with it in turn in one process; the "
+        "median of the pairs' differences.",
+        "",
+        *_table(
+            ["program", "host calls", "without, s", "more with it, ms", "share", "pairs"], programs
+        ),
+        "",
+        "The calls that programs make most, microseconds each, from the guest and back:",
+        "",
+        *_table(["call", "without", "more with the trace"], cases),
+    ]
+
+
 def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) -> str:
     """The whole page. `plot` is the picture's address as the page sees it."""
     machine, engines = results["machine"], results["engines"]
@@ -347,6 +377,7 @@ def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) 
         "loading": _loading,
         "cold": _cold,
         "programs": _programs,
+        "tracing": _tracing,
     }
     for name, section in sections.items():
         if results.get(name):

@@ -32,6 +32,7 @@ from wattest.engine import Limits
 from wattest.errors import (
     DecodeError,
     EngineUnavailable,
+    EvidenceError,
     Exit,
     FrameInfo,
     FuelExhausted,
@@ -42,6 +43,7 @@ from wattest.errors import (
     LinkError,
     ModuleError,
     OutputError,
+    ReplayDiverged,
     StackExhausted,
     Trap,
     TrapKind,
@@ -49,6 +51,7 @@ from wattest.errors import (
     WattestError,
 )
 from wattest.jobs import RunResult, run
+from wattest.jobs.replay import Replay, replay
 from wattest.version import __version__
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "CustomSection",
     "DecodeError",
     "EngineUnavailable",
+    "EvidenceError",
     "Exit",
     "ExportType",
     "Exports",
@@ -85,6 +89,8 @@ __all__ = [
     "OutputError",
     "Receipt",
     "ReceiptError",
+    "Replay",
+    "ReplayDiverged",
     "RunResult",
     "StackExhausted",
     "Store",
@@ -98,6 +104,7 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "replay",
     "run",
     "types",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "DecodeError",
     "EngineUnavailable",
+    "EvidenceError",
     "Exit",
     "FrameInfo",
     "FuelExhausted",
@@ -23,6 +24,7 @@ __all__ = [
     "LinkError",
     "ModuleError",
     "OutputError",
+    "ReplayDiverged",
     "StackExhausted",
     "Trap",
     "TrapKind",
@@ -327,3 +329,11 @@ class InputError(JobError):
 
 class OutputError(JobError):
     """A job's results cannot be written where they were asked for."""
+
+
+class EvidenceError(WattestError):
+    """A receipt, trace, bundle, key or signature is not what it should be."""
+
+
+class ReplayDiverged(WattestError):
+    """A run that is repeated from a recording does something that the recorded one did not."""

@@ -83,7 +83,7 @@ def a_call(**changes: object) -> HostCall:
 
 def test_each_hash_covers_the_one_before() -> None:
     entries: list[bytes] = []
-    trace = Trace(entries.append)
+    trace = Trace(lambda entry, _: entries.append(entry))
     expected = hashlib.sha256(TRACE_VERSION).digest()
     assert (trace.calls, trace.root) == (0, expected.hex())
     for fuel in (1, 2, 3):
@@ -118,6 +118,26 @@ def test_anything_that_differs_changes_the_root() -> None:
 
 def test_how_bytes_were_cut_into_buffers_does_not_matter() -> None:
     assert entry_bytes(0, a_call(moved_out=[b"a", b"bc"])) == entry_bytes(0, a_call())
+
+
+def test_calls_that_wait_to_be_chained_give_the_same_root() -> None:
+    calls = [a_call(fuel=fuel, moved_out=[bytes(fuel * 1000)]) for fuel in range(100)]
+    entries: list[bytes] = []
+    waiting, at_once = Trace(), Trace(entries.append)
+    roots = []
+    for place, call in enumerate(calls):
+        waiting.on_call(call)
+        at_once.on_call(call)
+        assert (waiting.calls, at_once.calls, len(entries)) == (place + 1,) * 3
+        if place % 7 == 0:
+            roots.append((waiting.root, at_once.root))
+    assert all(one == other for one, other in [*roots, (waiting.root, at_once.root)])
+
+
+def test_pairs_of_a_list_are_written_as_lists() -> None:
+    for pair in ((0, 3), (2**53, 1), (-1, 2**64 - 1), (1, 2, 3), ("a", 1), ()):
+        tuples, lists = ({"fd": 1, "iovs": [kind(pair)]} for kind in (tuple, list))
+        assert entry_bytes(0, a_call(arguments=tuples)) == entry_bytes(0, a_call(arguments=lists))
 
 
 def test_external_values_are_chained() -> None:

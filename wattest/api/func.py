@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wattest.api.memory import Memory
 from wattest.api.store import Store
 from wattest.api.table import describe_exception
 from wattest.api.types import FuncType, core_functype, functype_of
 from wattest.api.values import lift_all, lifter, lower_all, lowerer
 from wattest.errors import FuelExhausted, GuestException
-from wattest.interp.runtime import FuncInst, ModuleInst, WasmFunc
+from wattest.interp.runtime import FuncInst, MemInst, ModuleInst, WasmFunc
 from wattest.interp.runtime import HostFunc as _HostFuncInst
 from wattest.interp.types import DefType
 from wattest.interp.types import FuncType as _CoreFuncType
 
 if TYPE_CHECKING:
     from wattest.api.instance import Exports
-    from wattest.api.memory import Memory
 
 __all__ = ["Caller", "Func", "HostFunc"]
 
@@ -174,20 +174,20 @@ class Caller:
     ``exports`` empty, ``fuel`` 0 and ``store`` None.
     """
 
-    __slots__ = ("_inst",)
+    __slots__ = ("_inst", "_memory")
 
     def __init__(self, inst: ModuleInst | None) -> None:
         self._inst = inst
+        self._memory: Memory | None = None
 
     @property
     def memory(self) -> Memory | None:
         """The memory that the instance exports as ``memory``, or None."""
-        from wattest.api.memory import Memory
-        from wattest.interp.runtime import MemInst
-
-        inst = self._inst
-        found = inst.exports.get("memory") if inst is not None else None
-        return Memory._of(found, self.store) if isinstance(found, MemInst) else None
+        if self._memory is None and self._inst is not None:
+            found = self._inst.exports.get("memory")
+            if isinstance(found, MemInst):
+                self._memory = Memory._of(found, self.store)
+        return self._memory
 
     @property
     def exports(self) -> Exports:
@@ -262,8 +262,9 @@ class HostFunc:
         self._fn = fn
         self._with_caller = with_caller
         code, lower = _host_code(deftype, fn, with_caller, shown)
-        plain = None if with_caller else fn
-        self._inst = _HostFuncInst(deftype, code, shown, plain, lower)
+        self._inst = _HostFuncInst(
+            deftype, code, shown, fn, lower, caller=Caller if with_caller else None
+        )
 
     @property
     def type(self) -> FuncType:

@@ -90,8 +90,10 @@ class Memory:
             IndexError: not all of them lie in the memory.
         """
         offset, length = operator.index(offset), operator.index(length)
-        self._check("read", offset, length)
-        return self._inst.data[offset : offset + length]
+        inst = self._inst
+        if offset < 0 or length < 0 or offset + length > inst.length:
+            self._check("read", offset, length)
+        return inst.data[offset : offset + length]
 
     def write(self, offset: int, data: Buffer, /) -> None:
         """Store the bytes of ``data`` from ``offset`` on; nothing is written on an error.
@@ -101,6 +103,13 @@ class Memory:
             TypeError: ``data`` is not bytes-like.
         """
         offset = operator.index(offset)
+        if type(data) is bytes:
+            inst = self._inst
+            end = offset + len(data)
+            if offset < 0 or end > inst.length:
+                self._check("write", offset, len(data))
+            inst.data[offset:end] = data
+            return
         view = memoryview(data)
         if not view.c_contiguous:
             view = memoryview(view.tobytes())

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from wattest.audit.canonical import canonical_json, readable_json
+from wattest.audit.files import written_whole
 from wattest.audit.records import Claim, Environment
-from wattest.errors import WattestError
+from wattest.errors import EvidenceError
 
 __all__ = [
     "PREDICATE_TYPE",
@@ -31,7 +29,7 @@ PREDICATE_TYPE = "https://wattest.dev/receipt/v1"
 _LARGEST = 64 * 1024 * 1024
 
 
-class ReceiptError(WattestError):
+class ReceiptError(EvidenceError):
     """A file is not a receipt of a version that this release reads."""
 
 
@@ -97,20 +95,8 @@ class Receipt:
         Raises:
             OSError: it cannot be written.
         """
-        target = Path(path)
-        text = self.to_json().encode("utf-8")
-        if _is_stream(target):
-            with open(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb") as stream:
-                stream.write(text)
-            return
-        temporary = target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(text)
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with written_whole(path) as file:
+            file.write(self.to_json().encode("utf-8"))
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike[str]]) -> Receipt:
@@ -129,28 +115,28 @@ class Receipt:
         except (ValueError, RecursionError) as error:
             raise ReceiptError(f"not JSON: {error}") from error
         receipt = cls(statement)
-        if statement["predicate"].get("id") != receipt.id:
-            raise ReceiptError("the receipt's id is not that of its claim")
+        receipt.check_id()
         return receipt
+
+    def check_id(self) -> None:
+        """Raise ReceiptError when the stored id is not that of the claim."""
+        if self.statement["predicate"].get("id") != self.id:
+            raise ReceiptError("the receipt's id is not that of its claim")
 
     def __repr__(self) -> str:
         return f"<Receipt {self.id}>"
 
 
-def _is_stream(target: Path) -> bool:
-    """Whether there is nothing to replace: a FIFO, a device, or a name for an open file such as
-    /dev/stderr. Any other link is replaced, not followed: the guest may have made it."""
-    if target.parts[:2] in (("/", "dev"), ("/", "proc")):
-        return True
-    try:
-        mode = target.lstat().st_mode
-    except FileNotFoundError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+def make_receipt(
+    claim: Claim, environment: Environment, mounts: Sequence[str] | None = None
+) -> Receipt:
+    """Write a claim and its environment as a Statement whose subjects are the outputs.
 
-
-def make_receipt(claim: Claim, environment: Environment) -> Receipt:
-    """Write a claim and its environment as a Statement whose subjects are the outputs."""
+    Args:
+        claim, environment: what it says.
+        mounts: guest paths of live directories, inputs and outputs in the order in which the
+            guest was given them, for whoever runs the job again.
+    """
     result = claim.result
     contents = [("stdout", result.stdout), ("stderr", result.stderr)]
     contents += [(entry.path, entry.content) for entry in result.outputs if entry.content]
@@ -162,6 +148,8 @@ def make_receipt(claim: Claim, environment: Environment) -> Receipt:
         "predicateType": PREDICATE_TYPE,
         "predicate": {"claim": claim.to_json(), "environment": environment.to_json()},
     }
+    if mounts is not None:
+        statement["predicate"]["mounts"] = list(mounts)
     receipt = Receipt(statement)
     statement["predicate"]["id"] = receipt.id
     return receipt

@@ -229,22 +229,28 @@ class External:
         values_root: hash of the last one in their chain, in hexadecimal.
         directories: (guest path, writable) of each live directory.
         changed: guest paths of input files that changed while the run could read them.
+        live_stdin: whether standard input came while the guest ran; then `Claim.stdin` is what
+            it took of it.
     """
 
     values: int = 0
     values_root: str = ""
     directories: Sequence[tuple[str, bool]] = ()
     changed: Sequence[str] = ()
+    live_stdin: bool = False
 
     def to_json(self) -> Json:
-        """All of it."""
-        return {
+        """All of it; ``liveStdin`` only where it is true."""
+        external: Json = {
             "values": {"count": number(self.values), "root": self.values_root},
             "directories": [
                 {"path": path, "writable": writable} for path, writable in self.directories
             ],
             "changedInputs": list(self.changed),
         }
+        if self.live_stdin:
+            external["liveStdin"] = True
+        return external
 
 
 @dataclass(frozen=True)

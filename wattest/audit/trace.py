@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Union
 
@@ -32,6 +33,10 @@ TRACE_VERSION = b"wattest trace 1"
 
 EXTERNAL_VERSION = b"wattest external values 1"
 """The same for the chain of values that came from outside."""
+
+_CALLS = 32
+_BYTES = 1 << 18
+"""Calls that wait at most, and bytes that they moved."""
 
 _quote: Callable[[str], str] = encode_basestring
 _sha256 = hashlib.sha256
@@ -48,6 +53,8 @@ def _value(value: Any) -> str:
         return _quote(value)
     if value is None:
         return "null"
+    if kind is list or kind is tuple:
+        return f"[{','.join([_item(item) for item in value])}]"
     if isinstance(value, Mapping):
         return _object(value)
     if isinstance(value, int):  # an IntEnum or IntFlag of the shim; a bool never occurs
@@ -57,14 +64,45 @@ def _value(value: Any) -> str:
     return f"[{','.join(map(_value, value))}]"
 
 
+def _item(value: Any) -> str:
+    """Canonical JSON of an item of a list, which is nearly always an address and a length."""
+    if type(value) is tuple and len(value) == 2:
+        first, second = value
+        if type(first) is type(second) is int and 0 <= min(value) <= max(value) <= LARGEST_INTEGER:
+            return f"[{first},{second}]"
+    return _value(value)
+
+
+@lru_cache(maxsize=256)
+def _members(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The names in order, each with what stands before its value; a function has the same ones
+    at every call."""
+    return tuple(
+        (name, f"{',' if place else '{'}{_quote(name)}:")
+        for place, name in enumerate(sorted(names))
+    )
+
+
 def _object(value: Mapping[str, Any]) -> str:
-    return f"{{{','.join([f'{_quote(key)}:{_value(value[key])}' for key in sorted(value)])}}}"
+    if not value:
+        return "{}"
+    text = ""
+    for name, before in _members(tuple(value)):
+        item = value[name]
+        if type(item) is int and -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+            text += f"{before}{item}"
+        else:
+            text += before + _value(item)
+    return text + "}"
 
 
 def _moved(buffers: Sequence[Any]) -> str:
     """Size and digest of the bytes that moved one way."""
     if not buffers:
         return "null"
+    if len(buffers) == 1:
+        data = buffers[0]
+        return f'{{"sha256":"{_sha256(data).hexdigest()}","size":{len(data)}}}'
     state = _sha256()
     size = 0
     for buffer in buffers:
@@ -80,9 +118,11 @@ def entry_bytes(sequence: int, call: HostCall) -> bytes:
         sequence: number of the call in the run, from 0.
         call: what the shim told.
     """
+    errno = "null" if call.errno is None else int(call.errno)
+    fuel = call.fuel if call.fuel <= LARGEST_INTEGER else f'"{call.fuel}"'
     return (
-        f'{{"arguments":{_object(call.arguments)},"errno":{_value(call.errno)},'
-        f'"fuel":{_value(call.fuel)},"function":"{call.function}","in":{_moved(call.moved_in)},'
+        f'{{"arguments":{_object(call.arguments)},"errno":{errno},'
+        f'"fuel":{fuel},"function":"{call.function}","in":{_moved(call.moved_in)},'
         f'"module":"{call.module}","out":{_moved(call.moved_out)},'
         f'"results":{_object(call.results)},"seq":{sequence}}}'
     ).encode("utf-8", "surrogatepass")
@@ -92,30 +132,46 @@ class Trace:
     """Observer of a run's host calls (`wattest.wasi.observe.Observer`); keeps the root only.
 
     Args:
-        sink: called with each entry's bytes in order, or None. What it raises ends the run.
+        sink: called with each entry's bytes and its 32-byte hash, in order, or None. What it
+            raises ends the run.
 
     Attributes:
         calls: number of host calls so far.
     """
 
-    __slots__ = ("_hash", "_sink", "calls")
+    __slots__ = ("_hash", "_sink", "_waiting", "_weight", "calls")
 
-    def __init__(self, sink: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, sink: Callable[[bytes, bytes], object] | None = None) -> None:
         self._hash = _sha256(TRACE_VERSION).digest()
         self._sink = sink
+        # Calls are chained some at a time: between two calls the guest drives all that chaining
+        # needs out of the processor's caches, which doubles its cost.
+        self._waiting: list[HostCall] = []
+        self._weight = 0
         self.calls = 0
 
     def on_call(self, call: HostCall) -> None:
-        """Chain one host call."""
-        entry = entry_bytes(self.calls, call)
-        self._hash = _sha256(self._hash + entry).digest()
+        """Chain one host call, now or before anybody can ask."""
+        self._waiting.append(call)
         self.calls += 1
-        if self._sink is not None:
-            self._sink(entry)
+        for buffers in (call.moved_in, call.moved_out):
+            for buffer in buffers:
+                self._weight += len(buffer)
+        if self._sink is not None or len(self._waiting) >= _CALLS or self._weight > _BYTES:
+            self._chain()
+
+    def _chain(self) -> None:
+        waiting, self._waiting, self._weight = self._waiting, [], 0
+        for sequence, call in enumerate(waiting, self.calls - len(waiting)):
+            entry = entry_bytes(sequence, call)
+            self._hash = _sha256(self._hash + entry).digest()
+            if self._sink is not None:
+                self._sink(entry, self._hash)
 
     @property
     def root(self) -> str:
         """Hash of the last entry, in hexadecimal."""
+        self._chain()
         return self._hash.hex()
 
 

@@ -29,6 +29,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = (
     "run",
+    "replay",
     "job",
     "store",
     "inspect",

@@ -12,12 +12,14 @@ import click
 from wattest.engine import PAGE_SIZE
 from wattest.errors import (
     EngineUnavailable,
+    EvidenceError,
     InputError,
     JobError,
     LimitExceeded,
     LinkError,
     ModuleError,
     OutputError,
+    ReplayDiverged,
     Trap,
     WattestError,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "BAD_MODULE",
     "BROKEN_PIPE",
     "CANNOT_WRITE",
+    "DIFFERENT",
     "INTERNAL",
     "INTERRUPTED",
     "MISSING_INPUT",
@@ -41,6 +44,7 @@ __all__ = [
     "writing",
 ]
 
+DIFFERENT = 1
 USAGE = 2
 BAD_MODULE = 65
 MISSING_INPUT = 66
@@ -104,6 +108,10 @@ def describe(error: WattestError) -> tuple[str, int]:
             else ""
         )
         return f"cannot link: {error}{hint}", BAD_MODULE
+    if isinstance(error, EvidenceError):
+        return str(error), BAD_MODULE
+    if isinstance(error, ReplayDiverged):
+        return str(error), DIFFERENT
     if isinstance(error, NoEntryPoint):
         return str(error), BAD_MODULE
     if isinstance(error, InputError):

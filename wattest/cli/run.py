@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
     describe,
@@ -27,6 +28,7 @@ from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, p
 from wattest.engine import Limits
 from wattest.errors import (
     InputError,
+    JobError,
     LimitExceeded,
     OutputError,
     Trap,
@@ -168,6 +170,23 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all results here: stdout, stderr, exitCode, the outputs and receipt.json.",
 )
 @click.option(
+    "--trace",
+    "trace",
+    metavar="FILE",
+    help="Write every host call here, as wattest trace reads it; compressed if it ends in .gz.",
+)
+@click.option(
+    "--record",
+    "record",
+    metavar="FILE",
+    help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
+)
+@click.option(
+    "--interactive",
+    is_flag=True,
+    help="Give it wattest's own standard input as it comes, such as a terminal's.",
+)
+@click.option(
     "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
 )
 @click.option(
@@ -199,6 +218,9 @@ def run(
     clock: str,
     seed: str,
     result_dir: Path | None,
+    trace: str | None,
+    record: str | None,
+    interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
     no_log: bool,
@@ -230,28 +252,33 @@ def run(
         limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
         engine=engine,
     )
-    home = None if receipt in (None, "-") else _check_writable(Path(receipt))
-    line = StatusLine() if not quiet and stderr_is_terminal() else None
+    if interactive and stdin is not None:
+        raise JobError("--interactive and --stdin exclude each other")
+    home = None if receipt in (None, "-") else check_writable(Path(receipt))
+    line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
     marks = parse_labels(labels)
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
         recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
-    with _signals(), _failures(recorder):
+    with _signals(), _failures(recorder), ExitStack() as stack:
+        keeping = Kept(stack, job, trace, record, live=interactive)
         try:
             result = run_job(
-                job,
+                keeping.job,
                 target=result_dir,
                 near=Path.cwd() if result_dir is None else None,
                 stdout=open_tee("stdout", line),
                 stderr=open_tee("stderr", line),
                 progress=line,
                 started=None if recorder is None else recorder.running,
+                companions=keeping.companions,
             )
         finally:
             if line is not None:
                 line.clear()
+        keeping.finish(result)
     try:
         return _report(result, receipt, home, quiet, kept=result_dir is not None)
     finally:
@@ -339,21 +366,6 @@ def _read_stdin(name: str | None) -> bytes:
     if len(data) > _STDIN_LIMIT:
         raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
     return data
-
-
-def _check_writable(path: Path) -> Place:
-    """Find out before a long run, not after it, that its receipt cannot be written; returns the
-    directory that it goes to."""
-    try:
-        if path.is_dir():
-            raise OutputError(f"{path}: is a directory")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path.parent}: no such directory")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise OutputError(f"{path}: Permission denied")
-        return Place(path.parent)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: {error}") from error
 
 
 @contextmanager

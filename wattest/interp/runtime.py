@@ -151,6 +151,8 @@ class HostFunc:
             describes and returns what ``lower`` takes; or None. With it an engine may spare
             itself ``code``, which comes to the same.
         lower: turns what ``fn`` returns into a list of values.
+        caller: makes what ``fn`` takes before the parameters out of the instance that calls, and
+            may be asked once for all calls of that instance; None when it takes them only.
     """
 
     type: DefType
@@ -158,6 +160,7 @@ class HostFunc:
     name: str = "host function"
     fn: Callable[..., Any] | None = field(default=None, repr=False)
     lower: Callable[[Any], list[Any]] | None = field(default=None, repr=False)
+    caller: Callable[[ModuleInst], Any] | None = field(default=None, repr=False)
 
     @property
     def functype(self) -> FuncType:

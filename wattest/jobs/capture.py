@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from wattest.audit.records import Content
 from wattest.errors import OutputError
 
-__all__ = ["Capture", "Interrupted"]
+__all__ = ["Capture", "Interrupted", "LiveInput", "Readable"]
 
 
 _EVERY = 0.2
@@ -98,3 +99,45 @@ class Capture:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path}: {error.strerror or error}")
+
+
+class Readable(Protocol):
+    """A binary stream, as far as standard input needs one."""
+
+    def read(self, length: int, /) -> bytes | None:
+        """Up to ``length`` bytes; none at the end."""
+
+    def fileno(self) -> int:
+        """Of the stream; raises OSError, ValueError or AttributeError when it has none."""
+
+
+class LiveInput:
+    """Standard input that is read as the guest asks for it, with the digest of what it took.
+
+    Args:
+        stream: where it comes from; with a ``fileno`` it is waited for.
+    """
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._state = hashlib.sha256()
+        self._size = 0
+
+    def fileno(self) -> int:
+        """Of the stream; raises OSError, ValueError or AttributeError when it has none."""
+        return self._stream.fileno()
+
+    def read1(self, length: int) -> bytes:
+        """Up to ``length`` bytes, whatever there is; none at the end."""
+        read: Callable[[int], bytes | None] = getattr(self._stream, "read1", self._stream.read)
+        data = read(length) or b""
+        self._state.update(data)
+        self._size += len(data)
+        return data
+
+    read = read1
+
+    @property
+    def content(self) -> Content:
+        """Digest and size of all that was read so far."""
+        return Content(self._state.hexdigest(), self._size)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from wattest.api import Func, Instance, Module, Store
 from wattest.audit import ExternalLog, Trace, make_receipt
@@ -38,6 +39,7 @@ from wattest.errors import (
     TrapKind,
 )
 from wattest.jobs.capture import Capture, Interrupted
+from wattest.jobs.companions import Companions, Recorders
 from wattest.jobs.job import Job
 from wattest.jobs.modules import (
     ModuleCache,
@@ -52,21 +54,14 @@ from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
 from wattest.version import __version__
-from wattest.wasi import (
-    Mount,
-    RealClock,
-    SeededRandom,
-    SystemRandom,
-    VirtualClock,
-    Wasi,
-    WasiConfig,
-)
+from wattest.wasi import HostCall, Mount, Recorder, Wasi, WasiConfig
 from wattest.wasi.vfs.memory import MemoryTree
 
 __all__ = [
     "EXIT_LIMIT",
     "EXIT_TRAP",
     "Progress",
+    "Run",
     "RunCache",
     "make_request",
     "prepare",
@@ -130,38 +125,40 @@ def run_job(
     stderr: Tee | None = None,
     progress: Callable[[Progress], None] | None = None,
     cache: RunCache | None = None,
+    companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
 
-        Args:
-            job: what to run.
-            target: result folder to make; a temporary one when None.
-            near: where a temporary folder is made if it can be, and kept.
-            stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
-                run.
-            progress: is told how far the run is; what it raises ends the run.
-            cache: what earlier runs of this process found, for this one to use and to add to.
-    <<<<<<< HEAD
-            watchers: look at the run from inside.
-    =======
-            started: is told, before the guest begins, where its results are being collected.
-    >>>>>>> main
+    Args:
+        job: what to run.
+        target: result folder to make; a temporary one when None.
+        near: where a temporary folder is made if it can be, and kept.
+        stdout, stderr: are handed what the guest writes, as it writes; what they raise ends the
+            run.
+        progress: is told how far the run is; what it raises ends the run.
+        cache: what earlier runs of this process found, for this one to use and to add to.
+        companions: a trace file, a recording, or the playing of one.
+        started: is told, before the guest begins, where its results are being collected.
+        watchers: look at the run from inside.
 
-        Returns:
-            The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
-            guest ran.
+    Returns:
+        The result; also after a trap, at a limit, and when a KeyboardInterrupt came while the
+        guest ran.
 
-        Raises:
-            InputError: the program, a module or an input is missing or cannot be read.
-            OutputError: the results cannot be written.
-            DecodeError, ValidationError, LinkError: a module cannot run here.
-            NoEntryPoint, JobError: there is no such function, or it takes other arguments.
-            LimitExceeded: a module is too large.
-            EngineUnavailable: that engine was not built.
+    Raises:
+        InputError: the program, a module or an input is missing or cannot be read.
+        OutputError: the results cannot be written.
+        DecodeError, ValidationError, LinkError: a module cannot run here.
+        NoEntryPoint, JobError: there is no such function, or it takes other arguments.
+        LimitExceeded: a module is too large.
+        EngineUnavailable: that engine was not built.
+        ReplayDiverged: a recording was played, and the run is not the recorded one.
+        EvidenceError: the recording is malformed.
     """
-    return _Run(job, target, near, stdout, stderr, progress, cache, started, watchers).run()
+    run = Run(job, target, near, stdout, stderr, progress, cache, started, watchers, companions)
+    return run.run()
 
 
 class RunCache:
@@ -232,7 +229,9 @@ def make_request(
     )
 
 
-class _Run:
+class Run:
+    """One run of a job; `run_job` says what the parts are."""
+
     def __init__(
         self,
         job: Job,
@@ -244,8 +243,10 @@ class _Run:
         cache: RunCache | None,
         on_start: Callable[[Path], None] | None,
         watchers: Sequence[Watcher],
+        companions: Companions | None,
     ) -> None:
         self.watchers = Watchers(watchers)
+        self.companions = companions if companions is not None else Companions()
         self.job = job
         self.cache = cache
         self.on_start = on_start
@@ -255,7 +256,8 @@ class _Run:
         self.progress = progress
         self.started = datetime.now(timezone.utc)
         self.began = time.monotonic()
-        self.trace = Trace()
+        sink = self.companions.trace
+        self.trace = Trace(None if sink is None else sink.entry)
         self.external = ExternalLog()
 
     def run(self) -> RunResult:
@@ -264,9 +266,13 @@ class _Run:
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
+        if self.companions.trace is not None:
+            size = len(program.binary)
+            self.companions.trace.begin(job.program_name, program.sha256, size)
         self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
-        visible += [item.source for item in job.directories]
+        if self.companions.playing is None:
+            visible += [item.source for item in job.directories]
         folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
@@ -316,7 +322,9 @@ class _Run:
                 (streams[0].content, streams[1].content),
                 entries,
             )
-            receipt = make_receipt(claim, self.environment())
+            if self.companions.trace is not None:
+                self.companions.trace.end(ending.status, self.store.fuel_used)
+            receipt = make_receipt(claim, self.environment(), _order(self.job))
             (folder.path / "exitCode").write_text(str(ending.exit_code))
             receipt.save(folder.path / "receipt.json")
         except OSError as error:
@@ -337,7 +345,7 @@ class _Run:
         """Between slices of fuel and while the shim waits: deadline and progress."""
         seconds = time.monotonic() - self.began
         allowed = self.job.limits.wall_time
-        if allowed is not None and seconds > allowed:
+        if allowed is not None and seconds > allowed and self.companions.timed:
             raise LimitExceeded("wall time", allowed)
         for stream in self.streams:
             stream.show()
@@ -346,28 +354,38 @@ class _Run:
             self.progress(Progress(seconds, store.fuel_used, store.peak_pages, self.trace.calls))
 
     def make_wasi(self, folder: ResultFolder, streams: list[Capture]) -> Wasi:
-        job = self.job
-        real = job.clock == "real"
+        job, companions = self.job, self.companions
+        recorder: Recorder = self.external
+        if companions.recording is not None:
+            recorder = Recorders((self.external, companions.recording))
+        live = companions.live_stdin
         config = WasiConfig(
             args=[job.program_name, *(() if job.invoke is not None else job.args)],
             env=tuple(job.env.items()),
-            stdin=job.stdin,
+            stdin=job.stdin if live is None else cast(BinaryIO, live),
             stdout=streams[0].write,
             stderr=streams[1].write,
-            mounts=_mounts(job, folder.path),
-            clock=RealClock() if real else VirtualClock(),
-            random=SystemRandom() if job.seed is None else SeededRandom(job.seed),
+            mounts=_mounts(job, folder.path, companions),
+            clock=companions.clock(job),
+            random=companions.random(job),
             limits=job.limits,
-            real_times=real,
+            real_times=job.clock == "real",
             check=self.check,
-            recorder=self.external,
+            recorder=recorder,
+            recorded_times=companions.recorded_times(),
         )
         try:
-            return Wasi(config, self.trace)
+            return Wasi(config, self.trace if companions.watch is None else self)
         except OSError as error:
             raise InputError(f"{error.filename}: {error.strerror}") from error
         except ValueError as error:  # mounts that exclude each other
             raise JobError(str(error)) from error
+
+    def on_call(self, call: HostCall) -> None:
+        """Chain a host call, and show it to whoever watches."""
+        self.trace.on_call(call)
+        assert self.companions.watch is not None
+        self.companions.watch(call)
 
     def call(self, wasi: Wasi, program: Module, modules: list[Module], start: Start) -> _Ending:
         """Link and run; everything that can end a guest ends here."""
@@ -443,11 +461,14 @@ class _Run:
             values_root=self.external.root,
             directories=[(item.guest_path, item.writable) for item in job.directories],
             changed=[path for scan in scans for path in scan.changed()],
+            live_stdin=self.companions.live_stdin is not None,
         )
-        seen = outside.values or outside.directories or outside.changed
+        seen = outside.values or outside.directories or outside.changed or outside.live_stdin
         external = outside if seen else None
         by_chance = limit == "wall time" or ending.status == "interrupted"
         request = make_request(job, program, modules, start, scans)
+        if self.companions.live_stdin is not None:
+            request = replace(request, stdin=self.companions.live_stdin.content)
         return Claim(
             **vars(request),
             result=Result(
@@ -479,13 +500,21 @@ class _Run:
         )
 
 
-def _mounts(job: Job, folder: Path) -> list[Mount]:
+def _order(job: Job) -> list[str]:
+    """Guest paths in the order in which the guest is given what lies there."""
+    order = [item.guest_path for item in job.directories]
+    order += [item.guest_path for item in job.inputs]
+    return order + [item.guest_path for item in job.outputs]
+
+
+def _mounts(job: Job, folder: Path, companions: Companions) -> list[Mount]:
     """The guest's tree: live directories first, as programs look for those at descriptor 3."""
     mounts = []
     for item in job.directories:
-        if not item.source.is_dir():
+        if companions.playing is None and not item.source.is_dir():
             raise InputError(f"{item.source}: no such directory")
-        mounts.append(Mount(item.guest_path, item.source, item.writable))
+        source = companions.directory(os.fspath(item.source))
+        mounts.append(Mount(item.guest_path, source, item.writable))
     mounts += [Mount(item.guest_path, item.source) for item in job.inputs]
     mounts += [Mount(item.guest_path, folder / item.name, True) for item in job.outputs]
     # Directories that only lead to mounts can be listed too, /inputs even when there is none.

@@ -112,6 +112,7 @@ class Job:
         seed: of the random stream; None for the system's random bytes.
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+        name: the guest's argv[0]; the program's file name when None.
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
@@ -133,6 +134,7 @@ class Job:
     seed: str | None = "0"
     limits: Limits = field(default_factory=Limits)
     engine: str = "auto"
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if self.entry_point is not None and self.invoke is not None:
@@ -156,8 +158,8 @@ class Job:
 
     @property
     def program_name(self) -> str:
-        """The program's file name, which is the guest's argv[0]."""
-        return guest_text(self.program.name)
+        """The guest's argv[0]."""
+        return guest_text(self.program.name) if self.name is None else self.name
 
     def _check_limits(self) -> None:
         for item in fields(self.limits):

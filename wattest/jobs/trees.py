@@ -27,6 +27,7 @@ __all__ = [
     "scan_input",
     "scan_output",
     "tree_size",
+    "walk_tree",
 ]
 
 _CHUNK = 1 << 20
@@ -121,7 +122,7 @@ def _readable(name: str) -> str:
 
 
 class _Item:
-    """A name found by `_walk`: relative path, directory it is in (an open descriptor), status."""
+    """A name found by `walk_tree`: relative path, the open descriptor of its directory, status."""
 
     __slots__ = ("directory", "name", "path", "status")
 
@@ -152,7 +153,7 @@ def _open_directory(root: int, path: str) -> int:
 _STEP = 4 if os.pathconf("/", "PC_PATH_MAX") <= 1024 else 15
 
 
-def _walk(top: Path) -> Iterator[_Item]:
+def walk_tree(top: Path) -> Iterator[_Item]:
     """Everything below a directory, a directory before what is in it; links are not followed.
 
     Neither depth nor length of a path is bounded: a guest can make deeper trees than a path or
@@ -218,7 +219,7 @@ def scan_input(source: Path, guest_path: str, before: Scan | None = None) -> Sca
                 # It could be any directory of the host by now, with any amount to read.
                 raise InputError(f"{source}: replaced")
             entries[guest_path] = Entry(guest_path, "directory")
-            for item in _walk(source):
+            for item in walk_tree(source):
                 now = f"{source}/{item.path}"
                 if not _is_utf8(item.name):
                     raise InputError(f"{one_line(_readable(now))}: the name is not UTF-8")
@@ -266,7 +267,7 @@ def scan_output(folder: Path, name: str) -> list[Entry]:
     """
     entries = []
     linked: dict[tuple[int, int], Content] = {}
-    for item in _walk(folder / name):
+    for item in walk_tree(folder / name):
         place = f"{name}/{_readable(item.path)}"
         if stat.S_ISREG(item.status.st_mode):
             # Once for all names of a file: links cost a guest nothing.
@@ -292,7 +293,7 @@ def remove_tree(top: Path) -> None:
         OSError: it cannot be removed.
     """
     directories = []
-    for item in _walk(top):
+    for item in walk_tree(top):
         if stat.S_ISDIR(item.status.st_mode):
             directories.append(item.path)
         else:
@@ -317,7 +318,7 @@ def tree_size(top: Path) -> int:
     Raises:
         OSError: it cannot be read.
     """
-    return sum(item.status.st_size for item in _walk(top) if stat.S_ISREG(item.status.st_mode))
+    return sum(item.status.st_size for item in walk_tree(top) if stat.S_ISREG(item.status.st_mode))
 
 
 def move_tree(source: Path, target: Path) -> None:
@@ -345,7 +346,7 @@ def copy_tree(source: Path, target: Path) -> None:
     root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     linked: dict[tuple[int, int], str] = {}
     try:
-        for item in _walk(source):
+        for item in walk_tree(source):
             parent, _, name = item.path.rpartition("/")
             directory = _open_directory(root, parent)
             try:

@@ -18,7 +18,7 @@ ResultValue = Union[int, Mapping[str, int]]
 """One decoded result; see `HostCall.results`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class HostCall:
     """One call of a WASI function, after it was answered.
 

@@ -58,6 +58,8 @@ class WasiConfig:
         check: called every few calls, and again and again in long ones (sleeps, waits); may
             raise to end the run.
         recorder: is told of every value that comes from outside.
+        recorded_times: gives the recorded real times of host files, see
+            `wattest.wasi.vfs.node.Context`; None to look at the files.
     """
 
     args: Sequence[str] = ()
@@ -72,6 +74,7 @@ class WasiConfig:
     real_times: bool = False
     check: Callable[[], None] = _no_check
     recorder: Recorder | None = None
+    recorded_times: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,11 @@ class _Binding:
             place += len(kind.wasm)
         self.plan = tuple(plan)
         self.words = place
-        stored: list[tuple[int, Callable[..., bytes], int, int]] = []
+        stored: list[tuple[int, int, Callable[..., bytes], int, int]] = []
         start = 0
-        for result in function.results:
+        for place, result in enumerate(function.results, self.words):
             end = start + (len(result.layout.fields) or 1)
-            stored.append((result.layout.size, result.layout.packing.pack, start, end))
+            stored.append((place, result.layout.size, result.layout.packing.pack, start, end))
             start = end
         self.stored = tuple(stored)
 
@@ -145,17 +148,17 @@ class _Binding:
         call = Call(caller, self.snapshot)
         self.state.begin(call.fuel)
         shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
-        errno: int = Errno.SUCCESS
+        errno = 0
         values: tuple[int, ...] = ()
         try:
             values = self._run(call, raw, shown)
         except WasiError as error:
-            errno = error.errno
+            errno = int(error.errno)
         except (Exit, LimitExceeded):
             self._tell(call, shown, None, ())
             raise
         self._tell(call, shown, errno, values)
-        return int(errno)
+        return errno
 
     def _run(
         self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
@@ -164,12 +167,11 @@ class _Binding:
         if failure is not None:
             raise failure
         # Results that can't be stored fail the call before it has any effect.
-        pointers = [address & _MASK32 for address in raw[self.words :]]
-        for pointer, (size, _, _, _) in zip(pointers, self.stored):
-            call.check(pointer, size)
+        for place, size, _, _, _ in self.stored:
+            call.check(raw[place] & _MASK32, size)
         values = self.handler(call, *arguments)
-        for pointer, (_, pack, start, end) in zip(pointers, self.stored):
-            call.write(pointer, pack(*values[start:end]))
+        for place, _, pack, start, end in self.stored:
+            call.write(raw[place] & _MASK32, pack(*values[start:end]))
         return values
 
     def _decode(
@@ -227,14 +229,14 @@ class _Binding:
             return
         self.observer.on_call(
             HostCall(
-                module=self.snapshot.module,
-                function=self.function.name,
-                arguments=shown,
-                errno=None if errno is None else int(errno),
-                results=_name_results(self.function.results, values) if values else {},
-                moved_in=call.moved_in,
-                moved_out=call.moved_out,
-                fuel=call.fuel,
+                self.snapshot.module,
+                self.function.name,
+                shown,
+                errno,
+                _name_results(self.function.results, values) if values else {},
+                call.moved_in,
+                call.moved_out,
+                call.fuel,
             )
         )
 
@@ -312,7 +314,12 @@ class Wasi:
         recorder = config.recorder
         record = None if recorder is None else recorder.on_external
         context = Context(
-            budget, self._realtime, EPOCH_2000, real_times=config.real_times, record=record
+            budget,
+            self._realtime,
+            EPOCH_2000,
+            real_times=config.real_times,
+            record=record,
+            recorded_times=config.recorded_times,
         )
         self._mounts = MountTable(config.mounts, context)
         streams = (

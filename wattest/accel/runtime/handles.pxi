@@ -8,6 +8,7 @@ cdef class HostHandle:
     cdef TypeHandle kind
     cdef object fn
     cdef object lower
+    cdef object caller
 
     def __init__(self, host):
         cdef Func* f = &self.func
@@ -29,6 +30,7 @@ cdef class HostHandle:
         if not self.sig.reference:
             self.fn = host.fn
             self.lower = host.lower
+            self.caller = host.caller
 
 
 cdef Func* func_of(State state, object inst) except NULL:

@@ -84,8 +84,8 @@ cdef class Instance:
     cdef list handles
     cdef list mems
     cdef list elems
-    cdef object binary
-    cdef list heights
+    cdef object kind_seen
+    cdef object caller_seen
 
     def __init__(self, State state, NativeModule native, owner):
         """Functions first: constant expressions may name them."""
@@ -203,6 +203,13 @@ cdef class Instance:
         free(self.inst.elems)
         free(self.inst.datas)
         free(self.inst.tags)
+
+    cdef object seen(self, object kind):
+        """What host functions of that kind see of the instance that calls."""
+        if self.kind_seen is not kind:
+            self.caller_seen = kind(self.owner)
+            self.kind_seen = kind
+        return self.caller_seen
 
     def caller(self, Py_ssize_t index):
         """A `Caller` for a function, or None when its types are not all numbers."""

@@ -633,7 +633,10 @@ cdef class State:
         try:
             if fn is not None:
                 # The Python function itself, with what Python sees of the values.
-                if func.params == 1:
+                if handle.caller is not None:
+                    caller = (<Instance>c.inst.owner).seen(handle.caller)
+                    value = fn(*seen_arguments(caller, func, fp))
+                elif func.params == 1:
                     value = fn(lifted(sig.params[0], fp[0]))
                 elif func.params == 0:
                     value = fn()
@@ -675,6 +678,21 @@ cdef class State:
         c.fp = fp - link[1]
         c.r = <uint64_t>fp
         return 0
+
+
+cdef tuple seen_arguments(object caller, Func* func, uint64_t* fp):
+    """The arguments of a host function that is told who calls."""
+    cdef Signature sig = <Signature>func.sig
+    cdef tuple args = PyTuple_New(func.params + 1)
+    cdef uint32_t i
+    cdef object item = caller
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(args, 0, item)
+    for i in range(func.params):
+        item = lifted(sig.params[i], fp[i])
+        Py_INCREF(item)
+        PyTuple_SET_ITEM(args, i + 1, item)
+    return args
 
 
 cdef class Caller:

@@ -196,6 +196,17 @@ class FileFunctions:
     def fd_write(self, call: Call, fd: int, iovs: Sequence[Buffer]) -> tuple[int, ...]:
         descriptor = self.state.get(fd)
         file = descriptor.file
+        if isinstance(file, OutputStream):
+            descriptor.require(Rights.FD_WRITE)
+            call.check_buffers(iovs)
+            data = call.gather(iovs)
+            granted = self.state.spend(len(data))
+            fits = data if granted == len(data) else data[:granted]
+            file.write(fits)
+            call.moved_out.append(fits)
+            if granted < len(data):
+                raise self.state.over_budget()
+            return (granted,)
         if isinstance(file, Directory):
             raise WasiError(Errno.BADF)
         descriptor.require(Rights.FD_WRITE)
@@ -206,15 +217,6 @@ class FileFunctions:
             written = self._write(call, descriptor, file, iovs, descriptor.offset)
             descriptor.offset += written
             return (written,)
-        if isinstance(file, OutputStream):
-            data = call.gather(iovs)
-            granted = self.state.spend(len(data))
-            fits = data if granted == len(data) else data[:granted]
-            file.write(fits)
-            call.moved_out.append(fits)
-            if granted < len(data):
-                raise self.state.over_budget()
-            return (granted,)
         raise WasiError(Errno.BADF)
 
     def fd_pwrite(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno as host_errno
 import os
 import stat
+import struct
 from typing import NoReturn
 
 from wattest.wasi.abi import Errno, FileType, WasiError
@@ -27,6 +28,7 @@ _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _U64_MAX = 2**64 - 1
+_TIMES = struct.Struct("<QQQ")
 
 
 def _errno_table() -> dict[int, Errno]:
@@ -142,12 +144,14 @@ class HostFileSystem(FileSystem):
         return Stat(self.device, inode.number, filetype, inode.nlink, size, *times)
 
     def _real_times(self, status: os.stat_result) -> tuple[int, int, int]:
-        raw = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
-        atim, mtim, ctim = (min(max(time, 0), _U64_MAX) for time in raw)
+        if self.context.recorded_times is not None:
+            packed = self.context.recorded_times()
+        else:
+            raw = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
+            packed = b"".join(min(max(time, 0), _U64_MAX).to_bytes(8, "little") for time in raw)
         if self.context.record is not None:
-            packed = b"".join(time.to_bytes(8, "little") for time in (atim, mtim, ctim))
             self.context.record("file times", packed)
-        return atim, mtim, ctim
+        return _TIMES.unpack(packed)
 
     def set_times(
         self,

@@ -12,11 +12,12 @@ from wattest.wasi.abi import Errno, FileType, WasiError
 from wattest.wasi.vfs.host import HostFileSystem, HostSingleFile
 from wattest.wasi.vfs.memory import MemoryFileSystem, MemoryTree
 from wattest.wasi.vfs.node import Context, Directory, File, FileSystem, Inode, Stat
+from wattest.wasi.vfs.taped import TapedTree
 
 __all__ = ["Mount", "MountTable", "Source"]
 
-Source = Union[str, "os.PathLike[str]", MemoryTree]
-"""What can be mounted: the path of a host directory or file, or a tree in memory."""
+Source = Union[str, "os.PathLike[str]", MemoryTree, TapedTree]
+"""What can be mounted: the path of a host directory or file, a tree in memory, or one on tape."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Mount:
         guest_path: where in the guest's tree, such as ``"/inputs"``; ``"."`` and relative paths
             count from ``"/"``. A directory is preopened under this very text; for a single file
             the directory that holds it is.
-        source: a host directory or file, or a `MemoryTree`.
+        source: a host directory or file, a `MemoryTree`, or a `TapedTree`.
         writable: whether the guest may change it.
     """
 
@@ -110,6 +111,10 @@ class MountTable:
         read_only = not mount.writable
         if isinstance(mount.source, MemoryTree):
             point.directory = MemoryFileSystem(mount.source, context, read_only=read_only).root
+            return tuple(names), mount.guest_path.encode()
+        if isinstance(mount.source, TapedTree):
+            point.directory = mount.source.open_root(context, read_only=read_only)
+            self._open.append(point.directory)
             return tuple(names), mount.guest_path.encode()
         fs = HostFileSystem(context, read_only=read_only)
         if Path(mount.source).is_dir():

@@ -85,6 +85,8 @@ class Context:
         real_times: show host files' own times instead.
         record: is told of every real time that the guest sees, and of errors for want of
             something that only this host lacks (see `Recorder.on_external`).
+        recorded_times: gives, for a host file whose real times are wanted, those that were
+            recorded (as `Recorder.on_external` got them); None to look at the file.
     """
 
     def __init__(
@@ -95,12 +97,14 @@ class Context:
         *,
         real_times: bool = False,
         record: Callable[[str, int | bytes], None] | None = None,
+        recorded_times: Callable[[], bytes] | None = None,
     ) -> None:
         self.budget = budget
         self.now = now
         self.start = start
         self.real_times = real_times
         self.record = record
+        self.recorded_times = recorded_times
         self.entries = 0
         self._devices = 0
 

@@ -1,0 +1,139 @@
+"""Recordings are repeated without what they were given, on either engine, to the same id."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import wattest
+from tests.proof.recorded import PROGRAMS, live_tree, outside_job, record
+from wattest import ReplayDiverged
+from wattest.audit.bundle import Bundle, BundleError
+from wattest.jobs import Job, run_job
+from wattest.jobs.companions import Companions
+from wattest.jobs.job import Input, LinkedModule, Output
+from wattest.jobs.replay import replay, unpacked
+
+ENGINES = [engine for engine in ("accel", "reference") if engine in wattest.available_engines()]
+OUTSIDE = [
+    "args", "clocks", "copy", "dirs", "errors", "faults", "fdstat", "files", "links", "poll",
+    "random", "renumber", "rights", "stat", "stdio", "unstable",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_came_from_outside_is_on_tape(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    job = outside_job(PROGRAMS / f"{name}.wasm", folder)
+    recorded = record(tmp_path / "run.wattest", job, stdin=b"first line\nsecond\n")
+    shutil.rmtree(folder)
+    for engine in ENGINES:
+        again = replay(tmp_path / "run.wattest", engine=engine)
+        assert again.differences == ()
+        assert again.equal
+        assert again.result.receipt.id == again.recorded.id == recorded
+        assert again.result.receipt.environment["engine"] == engine
+
+
+def test_runs_without_an_outside(tmp_path: Path, examples: Path) -> None:
+    text = tmp_path / "text.txt"
+    shutil.copy(examples / "data" / "logbook.txt", text)
+    job = Job(
+        program=examples / "wordfreq.wasm",
+        args=("-n", "3"),
+        env={"WORDFREQ_TITLE": "T"},
+        inputs=(Input(text, "/inputs/z.txt"), Input(live_tree(tmp_path / "tree"), "/inputs/a")),
+        outputs=(Output("more", "/more"),),
+        stdin=b"unread",
+    )
+    recorded = record(tmp_path / "run.wattest", job)
+    assert recorded == run_job(job).receipt.id
+    shutil.rmtree(tmp_path / "tree")
+    again = replay(tmp_path / "run.wattest")
+    assert again.equal
+    assert again.result.receipt.id == recorded
+    assert again.result.outputs["outputs/words.csv"]
+    with Bundle(tmp_path / "run.wattest") as bundle:
+        assert not bundle.has("tape.jsonl")
+        assert [place for place, _ in bundle.inputs] == ["/inputs/z.txt", "/inputs/a"]
+        with bundle.trace() as trace:
+            calls = list(trace)
+        result = bundle.receipt().claim["result"]
+        assert trace.end is not None
+        assert (len(calls), trace.end.root) == (result["hostCalls"], result["traceRoot"])
+
+
+def test_modules_and_invoked_functions(tmp_path: Path, wat: object) -> None:
+    program = wat(
+        '(module (import "m" "f" (func $f (param i32) (result i32)))'  # type: ignore[operator]
+        '(func (export "go") (param i32) (result i32) (call $f (local.get 0))))'
+    )
+    module = wat(
+        '(module (func (export "f") (param i32) (result i32)'  # type: ignore[operator]
+        "(i32.mul (local.get 0) (i32.const 3))))",
+        "m.wasm",
+    )
+    job = Job(program=program, args=("7",), invoke="go", modules=(LinkedModule("m", module),))
+    recorded = record(tmp_path / "run.wattest", job)
+    program.unlink(), module.unlink()
+    again = replay(tmp_path / "run.wattest")
+    assert (again.equal, again.recorded.id) == (True, recorded)
+    assert again.result.values == (("i32", "21"),)
+
+
+def test_the_same_recording_has_the_same_bytes(tmp_path: Path) -> None:
+    job = Job(program=PROGRAMS / "args.wasm", inputs=(Input(live_tree(tmp_path / "t"), "/t"),))
+    texts = []
+    for name in ("one", "two"):
+        record(tmp_path / name, job)
+        with Bundle(tmp_path / name) as bundle:
+            bundle.check()
+            shown = set(bundle._infos)
+            texts.append([bundle.read(item) for item in sorted(shown - {"receipt.json"})][1:])
+    assert texts[0] == texts[1]
+
+
+def test_contents_are_kept_once(tmp_path: Path) -> None:
+    tree = live_tree(tmp_path / "tree")
+    for number in range(20):
+        shutil.copy(tree / "large", tree / f"copy-{number}")
+    record(
+        tmp_path / "run.wattest", Job(program=PROGRAMS / "args.wasm", inputs=(Input(tree, "/t"),))
+    )
+    with Bundle(tmp_path / "run.wattest") as bundle:
+        assert len(bundle.objects) == 5  # program, empty stdin, three contents
+
+
+def test_inputs_that_change_while_the_run_is_recorded(tmp_path: Path) -> None:
+    """The recorded run sees them as they were."""
+    text = tmp_path / "a.txt"
+    text.write_text("before")
+    job = Job(
+        program=PROGRAMS / "copy.wasm",
+        args=("/inputs/a.txt", "/outputs/a.txt"),
+        inputs=(Input(text, "/inputs/a.txt"),),
+    )
+    recorded = record(
+        tmp_path / "run.wattest", job, watch=lambda _: text.write_text("after, and longer")
+    )
+    again = replay(tmp_path / "run.wattest")
+    assert again.recorded.id == recorded == again.result.receipt.id
+    assert "external" not in again.recorded.claim
+
+
+def test_another_program_parts_from_the_tape(bundle: Path, tmp_path: Path) -> None:
+    with unpacked(bundle) as ready:
+        other = Job(**{**vars(ready.job), "program": PROGRAMS / "clocks.wasm"})
+        companions = Companions(tape=ready.tape, timed=False)
+        with pytest.raises(ReplayDiverged, match="the recorded one"):
+            run_job(other, companions=companions)
+
+
+def test_a_run_with_an_outside_needs_its_tape(bundle: Path, tmp_path: Path) -> None:
+    with Bundle(bundle) as whole:
+        assert whole.has("tape.jsonl")
+    with pytest.raises(BundleError):
+        replay(PROGRAMS / "args.wasm")

@@ -1,0 +1,97 @@
+"""What ``wattest run`` keeps of a run besides its results: a trace, a recording."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from wattest.audit.files import written_whole
+from wattest.audit.tracefile import TraceWriter
+from wattest.errors import InputError, OutputError
+from wattest.jobs import Job, RunResult
+from wattest.jobs.capture import LiveInput
+from wattest.jobs.companions import Companions, TraceSink, TraceSinks
+from wattest.jobs.recording import Recording, recording
+from wattest.jobs.results import Place
+
+__all__ = ["Kept", "check_writable"]
+
+
+class Kept:
+    """What is kept of one run.
+
+    Args:
+        stack: is to be left after `finish`, or instead of it when the run failed.
+        job: what is to be run.
+        trace, record: files for a trace and a bundle, or None.
+        live: whether the guest reads this process's standard input as it comes.
+
+    Attributes:
+        job: what is to be run in its place.
+        companions: for `wattest.jobs.run_job`.
+
+    Raises:
+        InputError, OutputError: the job cannot be recorded, or a file cannot be written.
+    """
+
+    def __init__(
+        self, stack: ExitStack, job: Job, trace: str | None, record: str | None, *, live: bool
+    ) -> None:
+        self.job = job
+        self._stack = stack
+        self._record = None if record is None else Path(record)
+        self._place = None if record is None else check_writable(Path(record))
+        self._recording: Recording | None = None
+        sinks: list[TraceSink] = []
+        if trace is not None:
+            sinks.append(self._open_trace(Path(trace)))
+        if record is not None:
+            self._recording = stack.enter_context(recording(job))
+            self.job = self._recording.job
+            sinks.append(self._recording.trace)
+        self.companions = Companions(
+            trace=sinks[0] if len(sinks) == 1 else TraceSinks(sinks) if sinks else None,
+            tape=None if self._recording is None else self._recording.tape,
+            live_stdin=_live() if live else None,
+        )
+
+    def _open_trace(self, path: Path) -> TraceWriter:
+        check_writable(path)
+        try:
+            file = self._stack.enter_context(written_whole(path))
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror or error}") from error
+        return TraceWriter(file, compress=path.name.endswith(".gz"))
+
+    def finish(self, result: RunResult) -> None:
+        """Pack the recording; raises OutputError, InputError."""
+        if self._recording is None or self._record is None or self._place is None:
+            return
+        try:
+            self._place.check()
+        except OSError as error:
+            raise OutputError(f"{self._record}: {error.strerror or error}") from error
+        self._recording.save(self._record, result.receipt)
+
+
+def _live() -> LiveInput:
+    if sys.stdin is None:
+        raise InputError("--interactive: there is no standard input")
+    return LiveInput(sys.stdin.buffer)
+
+
+def check_writable(path: Path) -> Place:
+    """Find out before a long run, not after it, that its receipt cannot be written; returns the
+    directory that it goes to."""
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path}: is a directory")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path.parent}: no such directory")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise OutputError(f"{path}: Permission denied")
+        return Place(path.parent)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: {error}") from error
