@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { KIND_FUNC_TYPE, KIND_STRUCT, KIND_ARRAY, KIND_EXN };
-enum { SLOT_PLAIN, SLOT_REF, SLOT_8, SLOT_16, SLOT_WIDE };
+enum { SLOT_PLAIN, SLOT_REF, SLOT_8, SLOT_16, SLOT_WIDE, SLOT_FLOAT };
 
 /* A defined type, or a tag. Records are compared by their addresses. */
 typedef struct RType {

@@ -55,8 +55,7 @@ cdef class NativeModule:
             i += 1
         self.m.nfuncs = i
         for i in range(len(globals_)):
-            code = code_of(globals_[i].valtype)
-            self.m.global_class[i] = {c'd': 2, c'f': 3, c'v': 8}.get(code, 1)
+            self.m.global_class[i] = {F64: 2, F32: 3, V128: 8}.get(globals_[i].valtype, 1)
         self.module = module
 
     def __dealloc__(self):
