@@ -17,10 +17,20 @@ from typing import Any
 import wasmtime
 
 import wattest
-from spec_tests.differential.engines import Stopped, WasmtimeRun, kind_of
+from spec_tests.differential.engines import THROWN, Stopped, WasmtimeRun, kind_of
 from spec_tests.differential.generate import Probe, probe_for
-from wattest import FuelExhausted, FuncType, Global, HostFunc, Limits, StackExhausted, Table, Trap
-from wattest.interp.runtime import WasmFunc
+from wattest import (
+    FuelExhausted,
+    FuncType,
+    Global,
+    GuestException,
+    HostFunc,
+    Limits,
+    StackExhausted,
+    Table,
+    Trap,
+)
+from wattest.interp.runtime import ExnInst, WasmFunc
 from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["HOST_FUNCTIONS", "Difference", "Figures", "compare"]
@@ -131,6 +141,11 @@ class Run:
             return ("exhausted", trap.message, trap.backtrace)
         except Trap as trap:
             return ("trap", trap.message, trap.backtrace)
+        except GuestException as error:
+            thrown = error.exception
+            params = thrown.tag.type.type.comp.params
+            values = tuple(map(_bits, params, thrown.values))
+            return ("trap", THROWN, error.backtrace, repr(thrown.tag.type), values)
 
     def call(self, name: str, args: Sequence[Any]) -> Iterator[Outcome]:
         """The call's outcome with `FUEL` units; when they do not suffice, also with `EXTRA`."""
@@ -190,6 +205,8 @@ def _reference(value: Any) -> object:
     """A reference, a function by its index."""
     if value is None:
         return None
+    if isinstance(value, ExnInst):
+        return ("exception", repr(value.tag.type))
     return ("func", value.index) if isinstance(value, WasmFunc) else ("host", value.name)
 
 

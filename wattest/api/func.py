@@ -102,6 +102,10 @@ class Func:
             except FuelExhausted as error:
                 self._stopped(error)
                 raise
+            except GuestException as error:
+                if error.tag is None:
+                    describe_exception(error)
+                raise
             if result is not NotImplemented:
                 return result
         inst = self._inst

@@ -82,6 +82,7 @@ cdef void lower_body(Low* l) noexcept nogil:
                     l.failed = True
                     return
             b.loop = l.nloops
+            l.loops[b.loop] = -1
             l.nloops += 1
             b.target = <int32_t>l.length
             b.offset = here(l)

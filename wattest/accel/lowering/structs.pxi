@@ -43,6 +43,7 @@ cdef struct Label:
     int32_t target               # of a loop, or where the body of a try_table begins
     uint32_t offset
     int32_t first, clauses       # of a try_table
+    int64_t began                # instructions before it
 
 cdef struct BlockType:
     int32_t params, results
