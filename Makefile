@@ -75,11 +75,10 @@ bench: $(VENV)/bench.stamp
 fuzz: $(VENV)/test.stamp
 	$(BIN)/python -m tests.fuzz.mutate --count $(COUNT)
 
-# A copy of the sources with instrumented extension modules; .venv has the other packages. Code
-# cells stand at multiples of four bytes, so addresses of eight in them are not aligned.
+# A copy of the sources with instrumented extension modules; .venv has the other packages.
 ASAN := build/asan
 ASAN_FLAGS := -O2 -g1 -fsanitize=address,undefined,float-cast-overflow \
-  -fno-sanitize=alignment -fno-sanitize-recover=undefined,float-cast-overflow
+  -fno-sanitize-recover=undefined,float-cast-overflow
 ASAN_RUN = cd $(ASAN) && PYTHONPATH=$(CURDIR)/$(ASAN) PYTHONSAFEPATH= \
   LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
   ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \

@@ -30,6 +30,7 @@ from wattest.api import (
 from wattest.audit import Receipt, ReceiptError
 from wattest.engine import Limits
 from wattest.errors import (
+    BadSignature,
     DecodeError,
     EngineUnavailable,
     EvidenceError,
@@ -41,23 +42,30 @@ from wattest.errors import (
     JobError,
     LimitExceeded,
     LinkError,
+    MissingPackage,
     ModuleError,
+    NotReproducible,
+    OtherProgram,
     OutputError,
     ReplayDiverged,
     StackExhausted,
     Trap,
     TrapKind,
+    Unsigned,
+    UntrustedKey,
     ValidationError,
     WattestError,
 )
 from wattest.jobs import RunResult, run
 from wattest.jobs.replay import Replay, replay
+from wattest.jobs.verify import Verdict, verify
 from wattest.version import __version__
 
 __all__ = [
     "F32",
     "F64",
     "V128",
+    "BadSignature",
     "Caller",
     "CustomSection",
     "DecodeError",
@@ -84,8 +92,11 @@ __all__ = [
     "LinkError",
     "Memory",
     "MemoryType",
+    "MissingPackage",
     "Module",
     "ModuleError",
+    "NotReproducible",
+    "OtherProgram",
     "OutputError",
     "Receipt",
     "ReceiptError",
@@ -100,11 +111,15 @@ __all__ = [
     "TagType",
     "Trap",
     "TrapKind",
+    "Unsigned",
+    "UntrustedKey",
     "ValidationError",
+    "Verdict",
     "WattestError",
     "__version__",
     "available_engines",
     "replay",
     "run",
     "types",
+    "verify",
 ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
+    "BadSignature",
     "DecodeError",
     "EngineUnavailable",
     "EvidenceError",
@@ -22,12 +23,17 @@ __all__ = [
     "JobError",
     "LimitExceeded",
     "LinkError",
+    "MissingPackage",
     "ModuleError",
+    "NotReproducible",
+    "OtherProgram",
     "OutputError",
     "ReplayDiverged",
     "StackExhausted",
     "Trap",
     "TrapKind",
+    "Unsigned",
+    "UntrustedKey",
     "ValidationError",
     "WattestError",
     "one_line",
@@ -331,8 +337,33 @@ class OutputError(JobError):
     """A job's results cannot be written where they were asked for."""
 
 
+class MissingPackage(WattestError):
+    """Something that was asked for needs a package that is not installed; it is named with the
+    command that installs it."""
+
+
 class EvidenceError(WattestError):
     """A receipt, trace, bundle, key or signature is not what it should be."""
+
+
+class BadSignature(EvidenceError):
+    """A signature that names a trusted key is not that key's of this content."""
+
+
+class Unsigned(EvidenceError):
+    """A receipt that was to be signed by a trusted key has no signature at all."""
+
+
+class UntrustedKey(EvidenceError):
+    """All signatures are by keys that are not among the trusted ones."""
+
+
+class OtherProgram(EvidenceError):
+    """The receipt is of another program than the one that was given."""
+
+
+class NotReproducible(WattestError):
+    """Running again what a receipt is of cannot be expected to give its claim."""
 
 
 class ReplayDiverged(WattestError):

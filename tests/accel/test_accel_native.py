@@ -75,29 +75,32 @@ def test_many_instances_leave_nothing() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
 
 
-SPIN = """(module (func (export "spin") (param i32) (result i32) (local i32)
-  (loop $l (local.set 1 (i32.add (i32.mul (local.get 1) (i32.const 3)) (i32.const 1)))
-    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 1)))"""
+# Sets its own word to 1, 2, 3 ... and waits each time until the other's is no less.
+IN_STEP = """(module (import "e" "m" (memory 1))
+  (func (export "go") (param $mine i32) (param $other i32) (param $rounds i32) (local $n i32)
+    (loop $round
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (i32.store (local.get $mine) (local.get $n))
+      (loop $wait (br_if $wait (i32.lt_u (i32.load (local.get $other)) (local.get $n))))
+      (br_if $round (i32.lt_u (local.get $n) (local.get $rounds))))))"""
 
 
 def test_the_lock_is_given_back_while_the_guest_runs() -> None:
-    instance = wattest.Instance(module(SPIN), engine="accel")
-    ticks: list[float] = []
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.001)
-
-    watcher = threading.Thread(target=tick)
-    watcher.start()
-    started = time.perf_counter()
-    instance.exports.spin(60_000_000)
-    ended = time.perf_counter()
-    done.set()
-    watcher.join()
-    assert sum(started < at < ended for at in ticks) >= 5
+    """Two guests wait for each other without ever leaving guest code; while one of them held the
+    lock the other could not get on, and it would run out of fuel."""
+    memory = wattest.Memory(1)
+    loaded = module(IN_STEP)
+    one, other = (
+        wattest.Instance(
+            loaded, {"e": {"m": memory}}, engine="accel", limits=wattest.Limits(fuel=2 * 10**10)
+        )
+        for _ in range(2)
+    )
+    thread = threading.Thread(target=one.exports.go, args=(0, 4, 5))
+    thread.start()
+    other.exports.go(4, 0, 5)
+    thread.join()
+    assert memory.read(0, 8) == struct.pack("<II", 5, 5)
 
 
 def test_a_store_runs_in_one_thread_at_a_time() -> None:

@@ -123,7 +123,7 @@ def test_how_bytes_were_cut_into_buffers_does_not_matter() -> None:
 def test_calls_that_wait_to_be_chained_give_the_same_root() -> None:
     calls = [a_call(fuel=fuel, moved_out=[bytes(fuel * 1000)]) for fuel in range(100)]
     entries: list[bytes] = []
-    waiting, at_once = Trace(), Trace(entries.append)
+    waiting, at_once = Trace(), Trace(lambda entry, _: entries.append(entry))
     roots = []
     for place, call in enumerate(calls):
         waiting.on_call(call)

@@ -287,7 +287,7 @@ class Guard:
         for function in (self.poison, self.unpoison):
             function.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
             function.restype = None
-        runtime._reserve = bytearray  # type: ignore[assignment]
+        runtime.reserve = bytearray  # type: ignore[assignment]
         made, grow = MemInst.__init__, MemInst.grow
 
         def init(mem: MemInst, *args: Any, **more: Any) -> None:

@@ -24,9 +24,12 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 from wattest.accel import _handlers
 from wattest.accel.objects import NativeArray, NativeStruct
 from wattest.errors import (
-    FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind, ValidationError,
+    FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
+    ValidationError,
 )
-from wattest.interp.runtime import ExnInst, Externalized, HostFunc, Internalized, WasmFunc
+from wattest.interp.runtime import (
+    ExnInst, Externalized, HostFunc, Internalized, WasmFunc, reserve,
+)
 from wattest.interp.types import (
     ANY, F32, F64, I8, I16, I32, I64, V128, FuncType, RefType, StructType,
 )

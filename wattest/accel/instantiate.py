@@ -73,7 +73,8 @@ def _adopt_table(state: Any, item: TableInst) -> Elements:
     if isinstance(item, NativeTable):
         item.elements.join(state)
     else:
-        elements = Elements(state, item.type.elem, item.elem)
+        bound = min(item.limit, len(item.elem) + item.budget.left)
+        elements = Elements(state, item.type.elem, item.elem, bound)
         del item.__dict__["elem"]
         item.__class__ = NativeTable
         item.__dict__["elements"] = elements

@@ -78,6 +78,21 @@ typedef struct Ctx {
 typedef int (*handler_t)(int32_t *, uint64_t *, uint8_t *, Ctx *, int64_t, uint64_t, double,
                          float);
 
+/* What stands in code cells, which begin at multiples of four bytes only. */
+#if defined(__GNUC__) || defined(__clang__)
+#define WATTEST_CELL __attribute__((aligned(4)))
+#else
+#define WATTEST_CELL
+#endif
+typedef uint64_t cell_u64 WATTEST_CELL;
+typedef int64_t cell_i64 WATTEST_CELL;
+typedef double cell_f64 WATTEST_CELL;
+typedef uint64_t *cell_slot WATTEST_CELL;
+typedef Func *cell_func WATTEST_CELL;
+typedef TableRec *cell_table WATTEST_CELL;
+typedef RType *cell_type WATTEST_CELL;
+typedef handler_t cell_handler WATTEST_CELL;
+
 enum { FUNC_WASM, FUNC_HOST };
 enum {
     STATUS_DONE, STATUS_TRAP, STATUS_FUEL, STATUS_RETRY, STATUS_HOST, STATUS_LOWER,
@@ -142,7 +157,7 @@ WATTEST_INLINE int NEXT(int32_t *pc, uint64_t *fp, uint8_t *mem, Ctx *c, int64_t
 }
 #else
 #define NEXT(pc, fp, mem, c, fuel, r, d, s) \
-    ((*(handler_t *)(pc))((pc), (fp), (mem), (c), (fuel), (r), (d), (s)))
+    ((*(cell_handler *)(pc))((pc), (fp), (mem), (c), (fuel), (r), (d), (s)))
 #endif
 
 /* Ways out of the handlers, to the driver. Their first arguments are the handlers' own, in the
@@ -181,11 +196,11 @@ static inline int run_handlers(Ctx *c, uint8_t *mem)
     c->detail = (uint64_t)(uintptr_t)mem;
     do {
         mem = (uint8_t *)(uintptr_t)c->detail;
-        status = (*(handler_t *)c->pc)(c->pc, c->fp, mem, c, c->fuel, c->r, c->d, c->s);
+        status = (*(cell_handler *)c->pc)(c->pc, c->fp, mem, c, c->fuel, c->r, c->d, c->s);
     } while (status == STATUS_NEXT);
     return status;
 #else
-    return (*(handler_t *)pc)(pc, c->fp, mem, c, c->fuel, c->r, c->d, c->s);
+    return (*(cell_handler *)pc)(pc, c->fp, mem, c, c->fuel, c->r, c->d, c->s);
 #endif
 }
 

@@ -140,6 +140,15 @@ cdef extern from "native.h" nogil:
         int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float
     ) noexcept nogil
 
+    ctypedef uint64_t cell_u64
+    ctypedef int64_t cell_i64
+    ctypedef double cell_f64
+    ctypedef uint64_t* cell_slot
+    ctypedef Func* cell_func
+    ctypedef TableRec* cell_table
+    ctypedef RType* cell_type
+    ctypedef handler_t cell_handler
+
     enum:
         FUNC_WASM
         FUNC_HOST

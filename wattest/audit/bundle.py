@@ -15,7 +15,6 @@ owners. A bundle is read as what a stranger sent: every name, count, size and di
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import struct
@@ -27,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from wattest.audit.canonical import canonical_json, number
+from wattest.audit.canonical import canonical_json, number, strict_json
 from wattest.audit.receipt import Receipt
 from wattest.audit.records import Content
 from wattest.audit.tape import TapeReader
@@ -204,10 +203,14 @@ class Bundle:
     # What is in it.
 
     def receipt(self) -> Receipt:
-        """The receipt; raises BundleError, ReceiptError."""
-        receipt = Receipt(self._json("receipt.json", _MAX_JSON))
-        receipt.check_id()
-        return receipt
+        """The receipt, in its envelope when it is signed; raises BundleError, ReceiptError."""
+        receipt = Receipt.parse(self.read("receipt.json"))
+        if not self.has("receipt.dsse.json"):
+            return receipt
+        signed = Receipt.parse(self.read("receipt.dsse.json"))
+        if signed.statement != receipt.statement or signed.envelope is None:
+            raise BundleError("its two receipts differ")
+        return signed
 
     def has(self, name: str) -> bool:
         """Whether there is a member of this name."""
@@ -413,8 +416,8 @@ class Bundle:
 
     def _json(self, name: str, most: int) -> dict[str, Any]:
         try:
-            value = json.loads(self.read(name, most))
-        except (ValueError, RecursionError) as error:
+            value = strict_json(self.read(name, most))
+        except ValueError as error:
             raise BundleError(f"{name} is not JSON: {error}") from None
         if not isinstance(value, dict):
             raise BundleError(f"{name} is not a JSON object")

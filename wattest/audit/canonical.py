@@ -8,7 +8,7 @@ from typing import Any, Union
 
 import rfc8785
 
-__all__ = ["LARGEST_INTEGER", "canonical_json", "number", "readable_json"]
+__all__ = ["LARGEST_INTEGER", "canonical_json", "number", "readable_json", "strict_json"]
 
 LARGEST_INTEGER = 2**53 - 1
 """Largest integer that every JSON reader holds exactly (RFC 8259 section 6)."""
@@ -45,3 +45,27 @@ def _escaped(found: re.Match[str]) -> str:
 def number(value: int) -> Union[int, str]:
     """An integer as a JSON number where that is exact, else as its decimal digits."""
     return value if -LARGEST_INTEGER <= value <= LARGEST_INTEGER else str(value)
+
+
+def strict_json(text: bytes) -> Any:
+    """JSON from somebody else, that two readers cannot take for two different things.
+
+    Raises:
+        ValueError: it is not JSON, nested too deep, not UTF-8, holds a name twice in one object,
+            or a number that JSON does not have.
+    """
+    try:
+        return json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object holds a name twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number in JSON")

@@ -1,7 +1,7 @@
 """Traces in files: JSON Lines, each of which carries what it takes to check the hash chain.
 
-    {"format":"wattest trace 1","program":{"name":...,"sha256":...,"size":...},"start":HASH,
-     "wattest":VERSION}
+    {"format":"wattest trace 1","preopens":["/inputs",...],
+     "program":{"name":...,"sha256":...,"size":...},"start":HASH,"wattest":VERSION}
     {"entry":{...},"hash":HASH}                 one a host call
     {"calls":N,"fuel":FUEL,"root":HASH,"status":"exit"}
 
@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -119,18 +119,20 @@ class TraceWriter:
         self._calls = 0
         self._root = hashlib.sha256(TRACE_VERSION).hexdigest()
 
-    def begin(self, name: str, sha256: str, size: int) -> None:
+    def begin(self, name: str, sha256: str, size: int, preopens: Sequence[str]) -> None:
         """Write the first line.
 
         Args:
             name: the program's, as the guest knows it (argv[0]).
             sha256, size: of the program.
+            preopens: names of the directories that are open from descriptor 3 on.
         """
         self._line(
             {
                 "format": TRACE_FORMAT,
                 "wattest": __version__,
                 "program": {"name": name, "sha256": sha256, "size": size},
+                "preopens": list(preopens),
                 "start": self._root,
             }
         )
@@ -170,6 +172,7 @@ class TraceReader:
     Attributes:
         name, sha256, size: of the program.
         version: of the wattest that wrote it.
+        preopens: names of the descriptors from 3 on.
         end: the last line, once it was read.
 
     Raises:
@@ -190,6 +193,10 @@ class TraceReader:
         self.sha256 = self._hash(program.get("sha256"), "program's sha256")
         self.size = self._integer(program.get("size"), "program's size")
         self.version = self._text(head.get("wattest"), "version")
+        preopens = head.get("preopens")
+        if not isinstance(preopens, list) or len(preopens) > 10_000:
+            raise TraceError("the preopens are no list", 1)
+        self.preopens = [self._text(name, "name of a preopen") for name in preopens]
         self.start = hashlib.sha256(TRACE_VERSION).hexdigest()
         if head.get("start") != self.start:
             raise TraceError("the chain begins with another hash", 1)

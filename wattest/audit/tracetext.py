@@ -72,10 +72,21 @@ _ALL_RIGHTS = {
 }
 
 
+_EVERY = Rights.REGULAR_FILE | Rights.DIRECTORY
+
+
+def _ones(value: int) -> list[int]:
+    return [bit for bit in range(value.bit_length()) if value >> bit & 1]
+
+
 def _flags(kind: str, value: int) -> str:
     if kind == "rights" and value in _ALL_RIGHTS:
         return f"<{_ALL_RIGHTS[value]}>"
     names = _FLAGS[kind]
+    if kind == "rights" and value.bit_count() > 12:
+        missing = _EVERY & ~value
+        if missing.bit_count() <= 6 and not value & ~_EVERY:
+            return f"<all but {'|'.join(_RIGHTS[1 << bit] for bit in _ones(missing))}>"
     shown = [name for bit, name in sorted(names.items()) if value & bit]
     rest = value & ~sum(names)
     if rest:
@@ -88,11 +99,13 @@ class TraceText:
 
     Args:
         strings: most bytes of the data that moved to show, where the data is known.
+        preopens: names of the descriptors from 3 on.
     """
 
-    def __init__(self, strings: int = 32) -> None:
+    def __init__(self, strings: int = 32, preopens: Sequence[str] = ()) -> None:
         self._strings = strings
-        self._paths: dict[int, str] = {0: "stdin", 1: "stdout", 2: "stderr"}
+        names = ("stdin", "stdout", "stderr", *preopens)
+        self._paths: dict[int, str] = dict(enumerate(names))
         self._kinds = {
             (snapshot.module, function.name): {
                 parameter.name: parameter.kind.name for parameter in function.parameters
@@ -120,7 +133,7 @@ class TraceText:
         prefix = name[: -len("path")]
         number = entry.arguments.get(f"{prefix}fd", entry.arguments.get("fd"))
         base = self._paths.get(number, f"{number}:") if isinstance(number, int) else ""
-        return f"{base.rstrip('/')}/{path}" if base != "/" else f"/{path}"
+        return base if path == "." else f"{base.rstrip('/')}/{path}"
 
     def note(self, entry: TraceEntry, data: bytes | None = None) -> None:
         """Take note of what a call did to descriptors.

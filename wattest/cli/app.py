@@ -29,13 +29,19 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = (
     "run",
+    "trace",
     "replay",
+    "verify",
+    "sign",
+    "keygen",
     "job",
     "store",
     "inspect",
     "validate",
     "disassemble",
     "profile",
+    "report",
+    "determinism",
     "conform",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wattest.audit.files import written_whole
 from wattest.audit.tracefile import TraceWriter
+from wattest.cli.keys import read_private_key
 from wattest.errors import InputError, OutputError
 from wattest.jobs import Job, RunResult
 from wattest.jobs.capture import LiveInput
@@ -27,6 +28,7 @@ class Kept:
         job: what is to be run.
         trace, record: files for a trace and a bundle, or None.
         live: whether the guest reads this process's standard input as it comes.
+        sign: file of the key to sign the receipt with, or None.
 
     Attributes:
         job: what is to be run in its place.
@@ -37,13 +39,21 @@ class Kept:
     """
 
     def __init__(
-        self, stack: ExitStack, job: Job, trace: str | None, record: str | None, *, live: bool
+        self,
+        stack: ExitStack,
+        job: Job,
+        trace: str | None,
+        record: str | None,
+        *,
+        live: bool,
+        sign: Path | None,
     ) -> None:
         self.job = job
         self._stack = stack
         self._record = None if record is None else Path(record)
         self._place = None if record is None else check_writable(Path(record))
         self._recording: Recording | None = None
+        key = None if sign is None else read_private_key(sign)
         sinks: list[TraceSink] = []
         if trace is not None:
             sinks.append(self._open_trace(Path(trace)))
@@ -55,6 +65,7 @@ class Kept:
             trace=sinks[0] if len(sinks) == 1 else TraceSinks(sinks) if sinks else None,
             tape=None if self._recording is None else self._recording.tape,
             live_stdin=_live() if live else None,
+            sign=key,
         )
 
     def _open_trace(self, path: Path) -> TraceWriter:

@@ -11,31 +11,43 @@ import click
 
 from wattest.engine import PAGE_SIZE
 from wattest.errors import (
+    BadSignature,
     EngineUnavailable,
     EvidenceError,
     InputError,
     JobError,
     LimitExceeded,
     LinkError,
+    MissingPackage,
     ModuleError,
+    NotReproducible,
+    OtherProgram,
     OutputError,
     ReplayDiverged,
     Trap,
+    Unsigned,
+    UntrustedKey,
     WattestError,
 )
 from wattest.jobs import EXIT_LIMIT, EXIT_TRAP, NoEntryPoint
 
 __all__ = [
     "BAD_MODULE",
+    "BAD_SIGNATURE",
     "BROKEN_PIPE",
     "CANNOT_WRITE",
     "DIFFERENT",
     "INTERNAL",
     "INTERRUPTED",
     "MISSING_INPUT",
+    "NOT_REPRODUCIBLE",
+    "OTHER_PROGRAM",
+    "UNSIGNED",
+    "UNTRUSTED",
     "USAGE",
     "describe",
     "limit_message",
+    "places",
     "printable",
     "put",
     "say",
@@ -46,6 +58,11 @@ __all__ = [
 
 DIFFERENT = 1
 USAGE = 2
+NOT_REPRODUCIBLE = 3
+BAD_SIGNATURE = 4
+UNSIGNED = 5
+UNTRUSTED = 6
+OTHER_PROGRAM = 7
 BAD_MODULE = 65
 MISSING_INPUT = 66
 INTERNAL = 70
@@ -53,11 +70,28 @@ CANNOT_WRITE = 73
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+_REFUSALS: dict[type[WattestError], int] = {
+    ReplayDiverged: DIFFERENT,
+    NotReproducible: NOT_REPRODUCIBLE,
+    BadSignature: BAD_SIGNATURE,
+    Unsigned: UNSIGNED,
+    UntrustedKey: UNTRUSTED,
+    OtherProgram: OTHER_PROGRAM,
+    EvidenceError: BAD_MODULE,
+}
+"""Why evidence is not accepted; the first kind that fits counts."""
+
 _FRAMES_SHOWN = 20
+
+
+places: dict[str, str] = {}
+"""What messages show instead of a path: the address whose contents lie there."""
 
 
 def say(message: str) -> None:
     """Print a message of wattest's own on stderr, whatever state that is in."""
+    for path, address in places.items():
+        message = message.replace(path, address)
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             click.echo(f"wattest: {printable(message)}", err=True)
@@ -108,17 +142,16 @@ def describe(error: WattestError) -> tuple[str, int]:
             else ""
         )
         return f"cannot link: {error}{hint}", BAD_MODULE
-    if isinstance(error, EvidenceError):
-        return str(error), BAD_MODULE
-    if isinstance(error, ReplayDiverged):
-        return str(error), DIFFERENT
+    for kind, status in _REFUSALS.items():
+        if isinstance(error, kind):
+            return str(error), status
     if isinstance(error, NoEntryPoint):
         return str(error), BAD_MODULE
     if isinstance(error, InputError):
         return str(error), MISSING_INPUT
     if isinstance(error, OutputError):
         return str(error), CANNOT_WRITE
-    if isinstance(error, (JobError, EngineUnavailable)):
+    if isinstance(error, (JobError, EngineUnavailable, MissingPackage)):
         return str(error), USAGE
     if isinstance(error, LimitExceeded):
         return limit_message(error), EXIT_LIMIT
@@ -148,6 +181,8 @@ def _hint(source: str | None) -> str:
         hint = "this looks like the text format; wat2wasm or wasm-tools parse makes a binary of it"
     elif head.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe", b"MZ")):
         hint = "this is a native program, not WebAssembly"
+    elif head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        hint = "this is a web page, not WebAssembly: is it the address of the file itself?"
     elif head.startswith(b"#!"):
         hint = "this is a script, not WebAssembly"
     elif head.startswith(b"BC\xc0\xde"):

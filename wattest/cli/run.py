@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wattest.cli.fetching import fetch_options, make_resolver
 from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
@@ -23,11 +22,10 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.specs import spec_of
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
-from wattest.engine import Limits
 from wattest.errors import (
-    InputError,
     JobError,
     LimitExceeded,
     OutputError,
@@ -35,25 +33,16 @@ from wattest.errors import (
     WattestError,
     one_line,
 )
-from wattest.jobs import Interrupted, Job, RunResult, run_job
+from wattest.jobs import Interrupted, RunResult, run_job
 from wattest.jobs.job import (
-    guest_text,
-    parse_directory,
-    parse_env,
-    parse_input,
     parse_labels,
-    parse_linked_module,
-    parse_output,
 )
-from wattest.jobs.modules import read_at_most
 from wattest.jobs.results import Place
 
 if TYPE_CHECKING:
     from wattest.jobs.log import Recorder
 
 __all__ = ["run"]
-
-_STDIN_LIMIT = 1 << 30
 
 
 def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
@@ -72,7 +61,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "inputs",
     multiple=True,
     metavar="SRC[:DST]",
-    help="Let the program read a file or directory, at DST or under /inputs by its own name.",
+    help="Let the program read a file or directory of this machine or of an address, at DST or "
+    "under /inputs; src=SRC,dst=DST,opt=K=V gives options of the address.",
 )
 @click.option(
     "-o",
@@ -113,7 +103,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     "--import-module",
     "modules",
     multiple=True,
-    metavar="NAME=FILE",
+    metavar="NAME=SRC",
     help="Link another module first; PROGRAM imports its exports from NAME.",
 )
 @click.option(
@@ -182,6 +172,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the receipt with this key, as wattest keygen makes.",
+)
+@click.option(
     "--interactive",
     is_flag=True,
     help="Give it wattest's own standard input as it comes, such as a terminal's.",
@@ -199,7 +195,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 )
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
-@click.argument("program", type=click.Path(path_type=Path))
+@fetch_options
+@click.argument("program")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
     env: tuple[str, ...],
@@ -220,15 +217,18 @@ def run(
     result_dir: Path | None,
     trace: str | None,
     record: str | None,
+    sign: Path | None,
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
     no_log: bool,
     quiet: bool,
-    program: Path,
+    program: str,
     args: tuple[str, ...],
+    **fetching: Any,
 ) -> int:
-    """Run PROGRAM, a WebAssembly module for WASI preview1.
+    """Run PROGRAM, a WebAssembly module for WASI preview1: a file, or an address such as
+    https://host/prog.wasm, s3://bucket/prog.wasm, sha256:... or a CID.
 
     Options for wattest come before PROGRAM; everything after it goes to the program (a first --
     is dropped).
@@ -236,24 +236,12 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
-    job = Job(
-        program=program,
-        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
-        env=parse_env(map(guest_text, env)),
-        stdin=_read_stdin(stdin),
-        inputs=tuple(map(parse_input, inputs)),
-        outputs=tuple(map(parse_output, outputs)),
-        directories=tuple(map(parse_directory, directories)),
-        modules=tuple(map(parse_linked_module, modules)),
-        entry_point=entry_point,
-        invoke=invoke,
-        clock=clock,
-        seed=None if seed == "system" else seed,
-        limits=Limits(fuel=fuel, wall_time=timeout, memory_pages=memory, **dict(more_limits)),
-        engine=engine,
-    )
+    context = click.get_current_context()
+    spec = spec_of(context.params)
     if interactive and stdin is not None:
         raise JobError("--interactive and --stdin exclude each other")
+    resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
+    job = resolver.job(spec)
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
@@ -261,9 +249,9 @@ def run(
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
-        recorder = Recorder(job, os.fspath(program), labels=marks, warn=say)
+        recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive)
+        keeping = Kept(stack, job, trace, record, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,
@@ -273,6 +261,8 @@ def run(
                 stderr=open_tee("stderr", line),
                 progress=line,
                 started=None if recorder is None else recorder.running,
+                cache=resolver.cache,
+                extra=resolver.extra,
                 companions=keeping.companions,
             )
         finally:
@@ -348,24 +338,6 @@ def _shown(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
-
-
-def _read_stdin(name: str | None) -> bytes:
-    if name is None:
-        return b""
-    try:
-        if name == "-":
-            if sys.stdin is None:
-                return b""
-            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = read_at_most(file, _STDIN_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > _STDIN_LIMIT:
-        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
-    return data
 
 
 @contextmanager

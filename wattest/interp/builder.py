@@ -345,7 +345,8 @@ class Builder:
         start = pc = self.pc
         last = len(instrs) - 1
         while True:
-            if pc - start > _JOIN_DISTANCE and pc in joins and not self.single:
+            stops = pc in joins if pc - start > _JOIN_DISTANCE else False
+            if (stops or (pc in code.breakpoints and pc != start)) and not self.single:
                 self.settle_all()
                 self.site(NEXT, pc, 0, 0).next = code.edge(pc, charged=False)
                 break

@@ -27,7 +27,17 @@ from wattest.interp.execute.functions import trap_kind
 from wattest.interp.module import Instr
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
-from wattest.interp.segments import BULK, CALL, NEXT, RETURN, THROW, Edge, Segment, Site
+from wattest.interp.segments import (
+    BULK,
+    CALL,
+    NEXT,
+    RETURN,
+    THROW,
+    Breakpoint,
+    Edge,
+    Segment,
+    Site,
+)
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
 __all__ = ["MAX_NESTING", "Frame", "Machine"]
@@ -273,6 +283,12 @@ class Machine:
 
     def _stopped(self, error: BaseException) -> None:
         """Let whoever catches the error find the machine."""
+        if isinstance(error, Breakpoint) and error.machine is None:
+            # Nothing of the instruction has run: as it was before its segment was paid.
+            self._at_rest = True
+            self._owed = error.paid and self._code.costs[self._pc] > 0
+            if error.paid:
+                self.store.fuel_used -= self._code.costs[self._pc]
         if self._at_rest and getattr(error, "machine", None) is None:
             with suppress(AttributeError):  # some classes allow no attributes
                 error.machine = self  # type: ignore[attr-defined]

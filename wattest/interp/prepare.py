@@ -8,7 +8,7 @@ one instruction alone, for stepping. Both come from `wattest.interp.builder`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wattest.interp.builder import (
@@ -23,7 +23,8 @@ from wattest.interp.builder import (
 from wattest.interp.decode import decode_body
 from wattest.interp.module import Catch, FuncFacts, Instr
 from wattest.interp.runtime import ModuleInst, TagInst, WasmFunc
-from wattest.interp.segments import Edge, Label, Segment
+from wattest.interp.segments import Breakpoint, Edge, Label, Segment
+from wattest.interp.steps import Step
 from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
 from wattest.interp.validate import function_facts
 
@@ -91,6 +92,7 @@ class FunctionCode:
         tries: for each ``try_table``, inner before outer: the indices of it and of its end, and
             its clauses with their labels.
         entry: the edge into the function.
+        breakpoints: indices of instructions before which `break_before` stops.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class FunctionCode:
         self.tries: list[tuple[int, int, list[tuple[Catch, Label]]]] = []
         self.rest = values + [None] * self._analyse()
         self._charge()
+        self.breakpoints: set[int] = set()
         self._handlers: dict[tuple[int, TagInst], tuple[Catch, Label] | None] = {}
         self._segments: dict[int, Segment] = {}
         self._charged: dict[int, Edge] = {}
@@ -289,6 +292,40 @@ class FunctionCode:
             edge = edges[pc] = Edge(self, pc, self.costs[pc] if charged else 0)
         return edge
 
+    def break_before(self, pc: int, stop: Callable[[], bool]) -> None:
+        """Let `Machine.run` stop before an instruction, with `Breakpoint`, when ``stop`` says so.
+
+        Only in code that nothing has run yet, and once an instruction: segments know nothing of
+        breakpoints that come later.
+
+        Args:
+            pc: index of an instruction other than ``else`` and ``end``, but for the last.
+            stop: asked each time.
+        """
+        self.breakpoints.add(pc)
+        for charged, edges in ((True, self._charged), (False, self._free)):
+            edge = edges[pc] = Edge(self, pc, self.costs[pc] if charged else 0)
+            edge.control, edge.control_pc = self._stopper(pc, stop, charged), pc
+        if pc == 0:
+            self.entry = self._charged[0]
+
+    def _stopper(self, pc: int, stop: Callable[[], bool], charged: bool) -> Step:
+        behind: Edge | None = None
+
+        def control(r: list[Any]) -> Edge:
+            nonlocal behind
+            if stop():
+                raise Breakpoint(charged)
+            if behind is None:
+                # The edge to the same place that does not ask.
+                segment = self.segment(pc)
+                behind = Edge(self, pc, 0)
+                behind.steps, behind.pcs, behind.site = segment.steps, segment.pcs, segment.site
+                behind.control, behind.control_pc = segment.control, segment.control_pc
+            return behind
+
+        return control
+
     def segment(self, pc: int) -> Segment:
         """The straight code from an instruction on."""
         segment = self._segments.get(pc)
@@ -304,10 +341,15 @@ class FunctionCode:
         return segment
 
 
-def prepare(func: WasmFunc) -> FunctionCode:
-    """The executable form of a function; made at its first call, kept in ``func.prepared``."""
+def prepare(func: WasmFunc, *, anew: bool = False) -> FunctionCode:
+    """The executable form of a function; made at its first call, kept in ``func.prepared``.
+
+    Args:
+        func: the function.
+        anew: make another one, for the calls and machines that come.
+    """
     code = func.prepared
-    if not isinstance(code, FunctionCode):
+    if anew or not isinstance(code, FunctionCode):
         module = func.module.module
         code = func.prepared = FunctionCode(
             func.module,

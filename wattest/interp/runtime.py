@@ -303,7 +303,7 @@ class MemInst:
         self.length = memtype.limits.minimum * PAGE_SIZE
         try:
             # A mapping cannot be empty; one byte stands for a memory that can never grow.
-            self.data = _reserve(max(bound * PAGE_SIZE, 1))
+            self.data = reserve(max(bound * PAGE_SIZE, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
@@ -373,7 +373,8 @@ def _number_view(data: memoryview, code: str) -> NumberView:
     return data.cast(code) if len(data) else data  # type: ignore[call-overload]
 
 
-def _reserve(size: int) -> mmap.mmap:
+def reserve(size: int) -> mmap.mmap:
+    """Bytes that the kernel provides as they are touched; raises OSError or OverflowError."""
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS

@@ -21,6 +21,7 @@ __all__ = [
     "RETURN",
     "TAIL_CALL",
     "THROW",
+    "Breakpoint",
     "Edge",
     "Label",
     "Segment",
@@ -34,6 +35,20 @@ TAIL_CALL = 2
 RETURN = 3
 BULK = 4
 THROW = 5
+
+
+class Breakpoint(Exception):
+    """Raised where `wattest.interp.prepare.FunctionCode.break_before` stops a machine.
+
+    Attributes:
+        paid: whether the segment that begins there was paid for just before.
+        machine: the machine, which can go on.
+    """
+
+    def __init__(self, paid: bool) -> None:
+        super().__init__("breakpoint")
+        self.paid = paid
+        self.machine: Any = None
 
 
 class Site:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wattest.audit.dsse import PrivateKey
 from wattest.audit.tape import TapeReader, TapeWriter
 from wattest.jobs.capture import LiveInput
 from wattest.jobs.job import Job
@@ -27,8 +28,9 @@ __all__ = ["Companions", "PlayedInput", "Recorders", "TraceSink", "TraceSinks"]
 class TraceSink(Protocol):
     """Takes a trace, as `wattest.audit.tracefile.TraceWriter` does."""
 
-    def begin(self, name: str, sha256: str, size: int) -> None:
-        """The run begins: argv[0], and digest and size of the program."""
+    def begin(self, name: str, sha256: str, size: int, preopens: Sequence[str]) -> None:
+        """The run begins: argv[0], digest and size of the program, names of the directories
+        that are open from descriptor 3 on."""
 
     def entry(self, entry: bytes, digest: bytes) -> None:
         """A host call's entry and hash."""
@@ -43,10 +45,10 @@ class TraceSinks:
     def __init__(self, sinks: Sequence[TraceSink]) -> None:
         self._sinks = sinks
 
-    def begin(self, name: str, sha256: str, size: int) -> None:
+    def begin(self, name: str, sha256: str, size: int, preopens: Sequence[str]) -> None:
         """See `TraceSink`."""
         for sink in self._sinks:
-            sink.begin(name, sha256, size)
+            sink.begin(name, sha256, size, preopens)
 
     def entry(self, entry: bytes, digest: bytes) -> None:
         """See `TraceSink`."""
@@ -70,6 +72,7 @@ class Companions:
         timed: whether the job's wall time counts; it does not when a run is repeated, for the
             machine may be slower.
         watch: is told of every host call with its bytes.
+        sign: key to sign the receipt with.
     """
 
     trace: TraceSink | None = None
@@ -77,6 +80,7 @@ class Companions:
     live_stdin: LiveInput | None = None
     timed: bool = True
     watch: Callable[[HostCall], object] | None = None
+    sign: PrivateKey | None = None
 
     @property
     def playing(self) -> TapeReader | None:

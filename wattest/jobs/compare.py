@@ -9,7 +9,7 @@ from typing import Any
 
 from wattest.errors import one_line
 
-__all__ = ["Difference", "compare_claims", "shown"]
+__all__ = ["ABSENT", "Difference", "compare_claims", "shown"]
 
 
 @dataclass(frozen=True)

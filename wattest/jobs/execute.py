@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +40,7 @@ from wattest.errors import (
 )
 from wattest.jobs.capture import Capture, Interrupted
 from wattest.jobs.companions import Companions, Recorders
-from wattest.jobs.job import Job
+from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
     ModuleCache,
     Start,
@@ -127,6 +127,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
     """Run a job to its end, whatever that is, and collect what it made.
@@ -141,6 +142,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
     Returns:
@@ -157,7 +159,9 @@ def run_job(
         ReplayDiverged: a recording was played, and the run is not the recorded one.
         EvidenceError: the recording is malformed.
     """
-    run = Run(job, target, near, stdout, stderr, progress, cache, started, watchers, companions)
+    run = Run(
+        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+    )
     return run.run()
 
 
@@ -244,10 +248,12 @@ class Run:
         on_start: Callable[[Path], None] | None,
         watchers: Sequence[Watcher],
         companions: Companions | None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
         self.streams: list[Capture] = []
@@ -266,9 +272,6 @@ class Run:
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
-        if self.companions.trace is not None:
-            size = len(program.binary)
-            self.companions.trace.begin(job.program_name, program.sha256, size)
         self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
@@ -302,6 +305,9 @@ class Run:
             if self.on_start is not None:
                 self.on_start(folder.path)
             with self.make_wasi(folder, streams) as wasi:
+                if self.companions.trace is not None:
+                    name, size = self.job.program_name, len(program.binary)
+                    self.companions.trace.begin(name, program.sha256, size, wasi.preopens)
                 ending = self.call(wasi, program, modules, start)
         finally:
             for stream in streams:
@@ -327,6 +333,9 @@ class Run:
             receipt = make_receipt(claim, self.environment(), _order(self.job))
             (folder.path / "exitCode").write_text(str(ending.exit_code))
             receipt.save(folder.path / "receipt.json")
+            if self.companions.sign is not None:
+                receipt = receipt.signed(self.companions.sign)
+                receipt.save(folder.path / SIGNED)
         except OSError as error:
             raise OutputError(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.finish()
@@ -497,6 +506,7 @@ class Run:
             platform=f"{platform.system()} {platform.machine()}",
             started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             wall_time=time.monotonic() - self.began,
+            extra=self.extra,
         )
 
 

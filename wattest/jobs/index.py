@@ -71,6 +71,11 @@ class StoreIndex:
         rows = self._read("select sha256 from names where name = ?", (name,))
         return rows[0][0] if rows else None
 
+    def kinds(self, sha256: str) -> list[str]:
+        """What an object is known as, sorted."""
+        rows = self._read("select kind from kinds where sha256 = ? order by kind", (sha256,))
+        return [row[0] for row in rows]
+
     def all(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """Kinds and names by digest."""
         kinds: dict[str, list[str]] = {}

@@ -14,6 +14,7 @@ from wattest.errors import JobError
 __all__ = [
     "DEFAULT_OUTPUT",
     "RESERVED_NAMES",
+    "SIGNED",
     "Input",
     "Job",
     "LinkedModule",
@@ -32,7 +33,10 @@ __all__ = [
 INPUTS = "/inputs"
 """Where inputs lie for the guest unless a place is given."""
 
-RESERVED_NAMES = frozenset({"stdout", "stderr", "exitCode", "receipt.json"})
+SIGNED = "receipt.dsse.json"
+"""Name in a result folder of the receipt in its envelope, when it is signed."""
+
+RESERVED_NAMES = frozenset({"stdout", "stderr", "exitCode", "receipt.json", SIGNED})
 """Names in a result folder that an output cannot have."""
 
 

@@ -132,13 +132,12 @@ class Recording:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         return content
 
-    def save(self, path: Path, receipt: Receipt, *, signed: str | None = None) -> None:
+    def save(self, path: Path, receipt: Receipt) -> None:
         """Pack what the finished run left.
 
         Args:
             path: of the bundle, which appears whole or not at all.
-            receipt: of the run.
-            signed: the receipt in a DSSE envelope, as text, or None.
+            receipt: of the run, signed or not.
 
         Raises:
             InputError: the program or a module changed while it was being run.
@@ -165,10 +164,10 @@ class Recording:
             if self.tape.lines or "external" in claim:
                 members["tape.jsonl"] = self._folder / "tape.jsonl"
             members["receipt.json"] = self._folder / "receipt.json"
-            members["receipt.json"].write_text(receipt.to_json(), encoding="utf-8")
-            if signed is not None:
+            Receipt(receipt.statement).save(members["receipt.json"])
+            if receipt.envelope is not None:
                 members["receipt.dsse.json"] = self._folder / "receipt.dsse.json"
-                members["receipt.dsse.json"].write_text(signed, encoding="utf-8")
+                receipt.save(members["receipt.dsse.json"])
             with written_whole(path) as file:
                 write_bundle(file, manifest, members, self._spool)
         except (OSError, ValueError) as error:

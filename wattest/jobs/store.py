@@ -29,7 +29,7 @@ from wattest.audit.records import Content
 from wattest.errors import InputError, JobError, OutputError, one_line
 from wattest.jobs.home import data_folder
 from wattest.jobs.index import StoreIndex
-from wattest.jobs.trees import Fingerprint, content_of, fingerprint
+from wattest.jobs.trees import Fingerprint, content_of, fingerprint, remove_tree
 
 __all__ = [
     "KINDS",
@@ -41,6 +41,7 @@ __all__ = [
     "Taken",
     "TooLarge",
     "parse_digest",
+    "writing",
 ]
 
 KINDS = ("program", "input", "output", "receipt", "tree")
@@ -242,12 +243,12 @@ class ContentStore:
                 if limit is not None and size > limit:
                     raise TooLarge(f"{label}: more than {limit:,} bytes")
                 state.update(chunk)
-                with _writing(self.root):
+                with writing(self.root):
                     file.write(chunk)
             digest = state.hexdigest()
             if expected is not None and digest != expected:
                 raise DigestMismatch(f"{label}: has sha256:{digest}, not sha256:{expected}")
-            with _writing(self.root):
+            with writing(self.root):
                 file.flush()
                 # An object of a crashed machine would be found out by its digest; written down
                 # in time it is there.
@@ -260,7 +261,7 @@ class ContentStore:
     ) -> StoreEntry:
         """Move a file of this store's folder, whose digest the caller has computed and checked
         and which it has flushed to disk, among the objects; raises OutputError."""
-        with _writing(self.root):
+        with writing(self.root):
             size = path.stat().st_size
             os.chmod(path, 0o444)
             self._appear(path, sha256, size)
@@ -268,7 +269,7 @@ class ContentStore:
 
     @contextlib.contextmanager
     def _new(self) -> Iterator[tuple[Path, BinaryIO]]:
-        with _writing(self.root):
+        with writing(self.root):
             self._incoming.mkdir(parents=True, exist_ok=True)
             temporary = self._incoming / secrets.token_hex(16)
             file = temporary.open("xb")
@@ -295,7 +296,7 @@ class ContentStore:
     def _noted(self, digest: str, size: int, kind: str | None, name: str | None) -> StoreEntry:
         if kind is not None and kind not in KINDS:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
-        with _writing(self.root):
+        with writing(self.root):
             self._index.note(digest, kind, name)
         kinds = (kind,) if kind is not None else ()
         return StoreEntry(digest, size, kinds, (name,) if name is not None else (), time.time())
@@ -314,6 +315,18 @@ class ContentStore:
         """Whether there is an object of that digest (64 hexadecimal digits), without a look at
         its bytes."""
         return self._place(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """Bytes of an object, without a look at them; raises NotInStore."""
+        try:
+            return self._place(digest).stat().st_size
+        except FileNotFoundError:
+            raise NotInStore(digest) from None
+
+    def kinds(self, digest: str) -> list[str]:
+        """What an object is known as; raises OutputError when the index cannot be read."""
+        with writing(self.root):
+            return self._index.kinds(digest)
 
     def take(self, digest: str) -> Taken:
         """Take an object for use: all of it is read and checked.
@@ -401,7 +414,7 @@ class ContentStore:
             digest = text
         if digest is not None:
             return digest
-        with _writing(self.root):
+        with writing(self.root):
             named = self._index.named(text)
         if named is not None:
             return named
@@ -431,12 +444,12 @@ class ContentStore:
         Raises:
             OutputError: the index cannot be written.
         """
-        with _writing(self.root):
+        with writing(self.root):
             self._index.remember(source, sha256, version)
 
     def recall(self, source: str) -> tuple[str, str | None] | None:
         """(sha256, version) as last noted for an address, or None."""
-        with _writing(self.root):
+        with writing(self.root):
             return self._index.recall(source)
 
     # Housekeeping.
@@ -447,7 +460,7 @@ class ContentStore:
         Raises:
             OutputError: the store cannot be read.
         """
-        with _writing(self.root):
+        with writing(self.root):
             kinds, names = self._index.all()
             entries = []
             for path in self._files():
@@ -518,13 +531,13 @@ class ContentStore:
             if not entry.names and (old or too_much) and self._remove(entry.sha256):
                 removed.append(entry)
                 held -= entry.size
-        with _writing(self.root):
+        with writing(self.root):
             self._index.forget(entry.sha256 for entry in removed)
         return removed
 
     def _remove(self, digest: str) -> bool:
         path = self._place(digest)
-        with _writing(self.root):
+        with writing(self.root):
             try:
                 with path.open("rb") as file:
                     try:
@@ -537,10 +550,14 @@ class ContentStore:
         return True
 
     def _sweep(self, now: float) -> None:
-        with _writing(self.root), contextlib.suppress(FileNotFoundError):
+        with writing(self.root), contextlib.suppress(FileNotFoundError):
             for path in sorted(self._incoming.iterdir()):
                 with contextlib.suppress(FileNotFoundError):
-                    if path.is_file() and now - path.stat().st_mtime > _STALE:
+                    if now - path.lstat().st_mtime <= _STALE:
+                        continue
+                    if path.is_dir():
+                        _remove_unused(path)
+                    else:
                         path.unlink()
 
     def name(self, digest: str, name: str) -> None:
@@ -552,8 +569,19 @@ class ContentStore:
         """
         if not self.has(digest):
             raise NotInStore(digest)
-        with _writing(self.root):
+        with writing(self.root):
             self._index.note(digest, None, name)
+
+
+def _remove_unused(path: Path) -> None:
+    """Remove a directory in which nobody works."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(path)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -565,12 +593,12 @@ def _closing(file: BinaryIO, root: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             file.close()
         raise
-    with _writing(root):
+    with writing(root):
         file.close()
 
 
 @contextlib.contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def writing(root: Path) -> Iterator[None]:
     """Turn what the system says into one message that names the store."""
     try:
         yield

@@ -349,6 +349,11 @@ class Wasi:
         """See the class."""
         return self._state.budget.written
 
+    @property
+    def preopens(self) -> list[str]:
+        """Names of the preopened directories, from descriptor 3 on."""
+        return [name.decode() for name, _ in self._mounts.preopens]
+
     def functions(self, wanted: Container[tuple[str, str]] | None = None) -> Iterable[HostFunction]:
         """Functions bound to this run, in the witx's order.
 

@@ -24,7 +24,7 @@ _add("unreachable", [], "TRAP(TRAP_UNREACHABLE)")
 _add("copy", [], "fp[pc[3]] = fp[pc[2]]\n" + go(4))
 _add("copy2", [], "fp[pc[3]] = fp[pc[2]]\nfp[pc[5]] = fp[pc[4]]\n" + go(6))
 _add("const32", [], "fp[pc[3]] = <uint32_t>pc[2]\n" + go(4))
-_add("const64", [], "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\n" + go(6))
+_add("const64", [], "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\n" + go(6))
 _add("move_many", [], "memmove(fp + pc[3], fp + pc[2], <size_t><uint32_t>pc[4] * 8)\n" + go(6))
 _add(
     "select",
@@ -38,28 +38,28 @@ _add(
 )
 
 # Globals: [cell address][slot]
-_add("global_get", [], "fp[pc[4]] = (<uint64_t**>(pc + 2))[0][0]\n" + go(6))
-_add("global_get_i", [], "r = (<uint64_t**>(pc + 2))[0][0]\n" + go(6))
-_add("global_get_d", [], "d = u2d((<uint64_t**>(pc + 2))[0][0])\n" + go(6))
-_add("global_get_f", [], "s = u2f(<uint32_t>(<uint64_t**>(pc + 2))[0][0])\n" + go(6))
-_add("global_set", [], "(<uint64_t**>(pc + 2))[0][0] = fp[pc[4]]\n" + go(6))
-_add("global_set_i", [], "(<uint64_t**>(pc + 2))[0][0] = r\n" + go(6))
-_add("global_set_d", [], "(<uint64_t**>(pc + 2))[0][0] = d2u(d)\n" + go(6))
-_add("global_set_f", [], "(<uint64_t**>(pc + 2))[0][0] = f2u(s)\n" + go(6))
+_add("global_get", [], "fp[pc[4]] = (<cell_slot*>(pc + 2))[0][0]\n" + go(6))
+_add("global_get_i", [], "r = (<cell_slot*>(pc + 2))[0][0]\n" + go(6))
+_add("global_get_d", [], "d = u2d((<cell_slot*>(pc + 2))[0][0])\n" + go(6))
+_add("global_get_f", [], "s = u2f(<uint32_t>(<cell_slot*>(pc + 2))[0][0])\n" + go(6))
+_add("global_set", [], "(<cell_slot*>(pc + 2))[0][0] = fp[pc[4]]\n" + go(6))
+_add("global_set_i", [], "(<cell_slot*>(pc + 2))[0][0] = r\n" + go(6))
+_add("global_set_d", [], "(<cell_slot*>(pc + 2))[0][0] = d2u(d)\n" + go(6))
+_add("global_set_f", [], "(<cell_slot*>(pc + 2))[0][0] = f2u(s)\n" + go(6))
 
 # Vectors, in two slots: [destination][][the two words]; the others as for one slot
 _add(
     "const_v",
     [],
-    "fp[pc[2]] = (<uint64_t*>(pc + 4))[0]\nfp[pc[2] + 1] = (<uint64_t*>(pc + 6))[0]\n" + go(8),
+    "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\nfp[pc[2] + 1] = (<cell_u64*>(pc + 6))[0]\n" + go(8),
 )
 _add(
     "select_v",
     [],
     "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + go(6),
 )
-_add("global_get_v", [], "v_put(fp + pc[4], v_get((<uint64_t**>(pc + 2))[0]))\n" + go(6))
-_add("global_set_v", [], "v_put((<uint64_t**>(pc + 2))[0], v_get(fp + pc[4]))\n" + go(6))
+_add("global_get_v", [], "v_put(fp + pc[4], v_get((<cell_slot*>(pc + 2))[0]))\n" + go(6))
+_add("global_set_v", [], "v_put((<cell_slot*>(pc + 2))[0], v_get(fp + pc[4]))\n" + go(6))
 
 # Branches: an edge is [distance][cost]
 _TAKE = """
@@ -135,7 +135,7 @@ ENTER_LOCALS = [
     "uint32_t i",
     "uint32_t n",
 ]
-_add("call", ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + ENTER.format(size=6).strip("\n"))
+_add("call", ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + ENTER.format(size=6).strip("\n"))
 
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
 # what the callee returns to. [link slot][distance][function]
@@ -173,7 +173,11 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
-_add("call_cross", ENTER_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"))
+_add(
+    "call_cross",
+    ENTER_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"),
+)
 _add(
     "return_cross",
     ["uint64_t* l"],
@@ -193,7 +197,7 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 
 # [link slot][distance][table][type][index slot]
 _FIND = """
-t = (<TableRec**>(pc + 4))[0]
+t = (<cell_table*>(pc + 4))[0]
 x = {index}
 if unlikely(x >= t.size):
     TRAP(TRAP_UNDEFINED)
@@ -201,15 +205,10 @@ f = <Func*>t.elems[x]
 if unlikely(f == NULL):
     c.detail = x
     TRAP(TRAP_UNINITIALIZED)
-if unlikely(f.type != (<RType**>(pc + 6))[0] and not is_sub(f.type, (<RType**>(pc + 6))[0])):
+if unlikely(f.type != (<cell_type*>(pc + 6))[0] and not is_sub(f.type, (<cell_type*>(pc + 6))[0])):
     TRAP(TRAP_TYPE)
 """
 _FIND_LOCALS = ["TableRec* t", "uint64_t x"]
-_TURN = """
-if unlikely(f.inst != c.inst and f.inst != NULL):
-    c.func = f
-    return NEXT(<int32_t*>&c.cross_call, fp, mem, c, fuel, <uint64_t>pc, d, s)
-"""
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"call_indirect_{_mode}",
@@ -226,7 +225,7 @@ _add(
 )
 
 # Tail calls: [link slot][first argument][function][slots of this frame]; what follows the
-# cell returns the results of a host function or of another instance.
+# cell returns the results of a host function.
 TAIL = """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
@@ -251,7 +250,59 @@ if unlikely(fuel < 0):
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
 TAIL_LOCALS = [*ENTER_LOCALS, "uint64_t back"]
-_add("return_call", TAIL_LOCALS, "f = (<Func**>(pc + 4))[0]\n" + TAIL.format(own=6).strip("\n"))
+_add("return_call", TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + TAIL.format(own=6).strip("\n"))
+# Into another instance. A frame that was itself entered from another instance has below it
+# what leads back there, and hands it on; so a chain of such calls takes no more than the first.
+TAIL_CROSS = """
+l = fp + pc[2]
+left = l[2] + <uint32_t>pc[{own}] - f.slots
+if unlikely(left & GUARDS != GUARDS):
+    TRAP(TRAP_STACK)
+if unlikely(f.inst.state != c.inst.state):
+    return leave(pc, fp, mem, c, fuel, STATUS_FOREIGN)
+fuel -= f.cost
+back = l[0]
+delta = l[1]
+if back == <uint64_t>c.cross:
+    memmove(fp, fp + pc[3], <size_t>f.params * 8)
+else:
+    memmove(fp + 3, fp + pc[3], <size_t>f.params * 8)
+    fp[0] = back
+    fp[1] = <uint64_t>c.inst
+    fp[2] = f.results
+    fp = fp + 3
+    back = <uint64_t>c.cross
+    delta += 3
+l = fp + f.link
+l[0] = back
+l[1] = delta
+l[2] = left
+i = f.params
+n = f.locals
+while i < n:
+    fp[i] = 0
+    i += 1
+c.inst = f.inst
+mem = NULL
+c.memlen = 0
+if c.inst.mems != NULL:
+    mem = c.inst.mems[0].base
+    c.memlen = c.inst.mems[0].length
+pc = f.code
+if unlikely(fuel < 0):
+    return stop_entry(pc, fp, mem, c, fuel, f.cost)
+return NEXT(pc, fp, mem, c, fuel, r, d, s)
+"""
+_add(
+    "return_call_cross",
+    TAIL_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + TAIL_CROSS.format(own=6).strip("\n"),
+)
+_add(
+    "return_call_indirect_cross",
+    TAIL_LOCALS,
+    "f = c.func\n" + TAIL_CROSS.format(own=9).strip("\n"),
+)
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"return_call_indirect_{_mode}",
@@ -260,16 +311,22 @@ for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
         + "\nif f.inst != c.inst:\n"
         + "    if f.inst != NULL:\n"
         + "        c.func = f\n"
-        + "        return h_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
+        + "        return h_return_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
         + "\n".join("    " + line for line in ENTER.format(size=10).strip("\n").splitlines())
         + "\n"
         + TAIL.format(own=9).strip("\n"),
     )
 # Stubs that a function's calls lead to: [function]
 _add(
-    "lower", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)"
+    "lower",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_LOWER)",
 )
-_add("host", [], "c.func = (<Func**>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)")
+_add(
+    "host",
+    [],
+    "c.func = (<cell_func*>(pc + 2))[0]\nreturn leave(pc, fp, mem, c, fuel, STATUS_HOST)",
+)
 
 # Tables: [table][index][slot]. A slot with an i32 has zeros above it, so that the whole of it is
 # the index, whether the table's addresses have 32 bits or 64; of memories below likewise.
@@ -277,7 +334,7 @@ _add(
     "table_get",
     ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
+t = (<cell_table*>(pc + 2))[0]
 x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
@@ -289,7 +346,7 @@ _add(
     "table_set",
     ["TableRec* t", "uint64_t x"],
     """
-t = (<TableRec**>(pc + 2))[0]
+t = (<cell_table*>(pc + 2))[0]
 x = fp[pc[4]]
 if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
@@ -297,7 +354,7 @@ t.elems[x] = fp[pc[5]]
 """
     + go(6),
 )
-_add("table_size", [], "fp[pc[4]] = (<TableRec**>(pc + 2))[0].size\n" + go(6))
+_add("table_size", [], "fp[pc[4]] = (<cell_table*>(pc + 2))[0].size\n" + go(6))
 _add("table_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_TABLE)")
 _PAY = """
 paid = (n + {less}) >> {shift}

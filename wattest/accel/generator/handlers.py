@@ -80,9 +80,9 @@ def immediate(valtype: str, place: int, wide: int) -> str:
     if valtype == "i32":
         return f"<uint32_t>pc[{place}]"
     if valtype == "i64":
-        return f"(<uint64_t*>(pc + {wide}))[0]"
+        return f"(<cell_u64*>(pc + {wide}))[0]"
     if valtype == "f64":
-        return f"(<double*>(pc + {wide}))[0]"
+        return f"(<cell_f64*>(pc + {wide}))[0]"
     return f"(<float*>(pc + {place}))[0]"
 
 
@@ -212,7 +212,7 @@ class Generator:
         self.family(f"MEM_{op.name}")
         body = [
             "m = c.inst.mems[pc[4]]",
-            *far(op.width, "(<uint64_t*>(pc + 6))[0]"),
+            *far(op.width, "(<cell_u64*>(pc + 6))[0]"),
             write(t, "s", 3, text.replace("mem +", "m.base +")),
             go(8),
         ]
@@ -256,7 +256,7 @@ class Generator:
         body = [
             "m = c.inst.mems[pc[4]]",
             f"a = {read(t, 's', 3)}",
-            *far(op.width, "(<uint64_t*>(pc + 6))[0]"),
+            *far(op.width, "(<cell_u64*>(pc + 6))[0]"),
             put.replace("mem +", "m.base +"),
             go(8),
         ]

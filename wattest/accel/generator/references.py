@@ -29,7 +29,7 @@ def _pair(name: str, locals_: list[str], body: str, text: str, dst: int, size: i
 
 # Tests: [reference][destination][what is asked, plus 256 if null will do][][type]; casts
 # [reference][what is asked][type]
-_IS = "is_a(fp[pc[2]], pc[{0}], (<RType**>(pc + {1}))[0])"
+_IS = "is_a(fp[pc[2]], pc[{0}], (<cell_type*>(pc + {1}))[0])"
 _pair("is_a", [], "", f"<uint32_t>{_IS.format(4, 6)}", 3, 8)
 _add("cast", [], f"if unlikely(not {_IS.format(3, 4)}):\n    TRAP(TRAP_CAST)\n" + go(6))
 _add("non_null", [], "if unlikely(fp[pc[2]] == 0):\n    TRAP(TRAP_NULL)\n" + go(4))
@@ -55,7 +55,7 @@ _add(
     + "if f.inst != c.inst:\n"
     + "    if f.inst != NULL:\n"
     + "        c.func = f\n"
-    + "        return h_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
+    + "        return h_return_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
     + "\n".join("    " + line for line in ENTER.format(size=10).strip("\n").splitlines())
     + "\n"
     + TAIL.format(own=9).strip("\n"),
@@ -80,7 +80,7 @@ _ROOM = "return leave(pc, fp, mem, c, fuel, STATUS_ROOM)"
 
 # Structures: [first operand][destination][type]; access [reference][other][slot in it]
 _NEW = f"""
-t = (<RType**>(pc + 4))[0]
+t = (<cell_type*>(pc + 4))[0]
 o = heap_take(c.heap, HEADER + 8 * <uint64_t>t.slots, t.fields)
 if unlikely(o == NULL):
     {_ROOM}
@@ -122,7 +122,7 @@ o.type = t
 o.length = <uint32_t>n
 o.mark = 0
 """
-_TYPE = "t = (<RType**>(pc + 4))[0]\n"
+_TYPE = "t = (<cell_type*>(pc + 4))[0]\n"
 _add(
     "array_new",
     _LOCALS,

@@ -100,7 +100,7 @@ def _memory(g: Generator, op: Opcode) -> None:
         ]
         g.handler(f"{op.name}_{mode}", ["uint64_t e"], body)
     g.family(f"VECMEM_{op.name}")
-    body = ["m = c.inst.mems[pc[5]]", *far(op.width, "(<uint64_t*>(pc + 8))[0]")]
+    body = ["m = c.inst.mems[pc[5]]", *far(op.width, "(<cell_u64*>(pc + 8))[0]")]
     body += [access("m.base + e"), go(10)]
     g.handler(f"{op.name}_mem", ["uint64_t e", "uint64_t o", "MemRec* m"], body)
 

@@ -53,7 +53,7 @@ cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nog
         a = l.code[pos + 2]
         b = l.code[pos + 3]
         big = o.wide and o.shape == 2 and (which == 1 or which == 2 or which == 5 or which == 6)
-        wide = (<uint64_t*>(l.code + pos + 6))[0] if big else 0
+        wide = (<cell_u64*>(l.code + pos + 6))[0] if big else 0
         number = -1
         if l.before >= 0 and not big:
             number = fused_branch(l, family, which, o.shape, a)
@@ -78,7 +78,7 @@ cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nog
             l.code[pos + 2] = a
             l.code[pos + 3] = b
             if big:
-                (<uint64_t*>(l.code + pos + 8))[0] = wide
+                (<cell_u64*>(l.code + pos + 8))[0] = wide
     else:
         family = H_BR_I32_NEZ if when else H_BR_I32_EQZ
         if in_register(l, e, height, 1):

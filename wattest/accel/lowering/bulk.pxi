@@ -47,7 +47,7 @@ cdef void lower_prefixed(Low* l) noexcept nogil:
         pos = simple(l, H_TABLE_GROW, 4, 2, 1)
     elif sub == 16:
         pos = emit(l, H_TABLE_SIZE, 6)
-        (<TableRec**>(l.code + pos + 2))[0] = l.inst.tables[x]
+        (<cell_table*>(l.code + pos + 2))[0] = l.inst.tables[x]
         result(l, pos, 4, 0, -1)
         return
     else:

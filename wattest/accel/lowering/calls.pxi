@@ -10,7 +10,7 @@ cdef int32_t lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
         pos = emit(l, H_CALL, 6)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - <int32_t>params)
-    (<Func**>(l.code + pos + 4))[0] = func
+    (<cell_func*>(l.code + pos + 4))[0] = func
     may_trap(l, pos)
     pop_to(l, l.height - <int32_t>params)
     push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
@@ -37,8 +37,8 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
         pos = emit(l, H_RETURN_CALL_INDIRECT_S if tail else H_CALL_INDIRECT_S, 10)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - params)
-    (<TableRec**>(l.code + pos + 4))[0] = l.inst.tables[table]
-    (<RType**>(l.code + pos + 6))[0] = l.m.types[type_index]
+    (<cell_table*>(l.code + pos + 4))[0] = l.inst.tables[table]
+    (<cell_type*>(l.code + pos + 6))[0] = l.m.types[type_index]
     l.code[pos + 8] = source
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
@@ -54,16 +54,16 @@ cdef void lower_return_call(Low* l) noexcept nogil:
     cdef Func* func = l.inst.funcs[index]
     cdef int32_t params = <int32_t>func.params
     cdef int32_t pos
-    if func.inst != l.inst:
-        # A host function, or another instance's: called, and its results returned.
+    if func.inst == NULL:
+        # A host function: called, and its results returned.
         pos = lower_call(l, func, l.m.func_types[index])
         past_here(l, pos)
         emit_return(l)
         return
     settle_top(l, params)
-    pos = emit(l, H_RETURN_CALL, 8)
+    pos = emit(l, H_RETURN_CALL if func.inst == l.inst else H_RETURN_CALL_CROSS, 8)
     l.code[pos + 2] = l.link
     l.code[pos + 3] = slot_of(l, l.height - params)
-    (<Func**>(l.code + pos + 4))[0] = func
+    (<cell_func*>(l.code + pos + 4))[0] = func
     l.code[pos + 6] = <int32_t>l.func.slots
     may_trap(l, pos)

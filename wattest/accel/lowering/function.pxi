@@ -137,7 +137,7 @@ cdef void lower_body(Low* l) noexcept nogil:
             else:
                 pos = simple(l, H_TABLE_SET, 6, 2, 0)
             i = l.code[pos + 2]
-            (<TableRec**>(l.code + pos + 2))[0] = l.inst.tables[x]
+            (<cell_table*>(l.code + pos + 2))[0] = l.inst.tables[x]
             l.code[pos + 4] = i
             l.code[pos + 5] = i if op == 0x25 else i + 1
         elif op == 0x3F:

@@ -23,7 +23,7 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
         pos = emit(l, o.other, 8)
         l.code[pos + 2] = source
         l.code[pos + 4] = <int32_t>memory
-        (<uint64_t*>(l.code + pos + 6))[0] = offset
+        (<cell_u64*>(l.code + pos + 6))[0] = offset
         may_trap(l, pos)
         result(l, pos, 3, 0, op)
         return
@@ -70,7 +70,7 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         l.code[pos + 2] = at_a
         l.code[pos + 3] = at_b
         l.code[pos + 4] = <int32_t>memory
-        (<uint64_t*>(l.code + pos + 6))[0] = offset
+        (<cell_u64*>(l.code + pos + 6))[0] = offset
         may_trap(l, pos)
         return
     if in_register(l, address, l.height, 1):
@@ -107,7 +107,7 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         which = 5 if b == 0 else 6 if b == 1 else 7
     pos = emit(l, o.family + which, 8 if b == 1 and o.wide else 6)
     if b == 1 and o.wide:
-        (<uint64_t*>(l.code + pos + 6))[0] = wide
+        (<cell_u64*>(l.code + pos + 6))[0] = wide
     l.code[pos + 2] = at_a
     l.code[pos + 3] = at_b
     l.code[pos + 4] = <int32_t><uint32_t>offset

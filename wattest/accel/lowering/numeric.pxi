@@ -17,7 +17,7 @@ cdef void lower_unary(Low* l, int32_t op) noexcept nogil:
         if before.inverse >= 0:
             # Not of a comparison: the opposite one.
             l.last_id += OPS[before.inverse].family - before.family
-            (<handler_t*>(l.code + l.last))[0] = HANDLERS[l.last_id]
+            (<cell_handler*>(l.code + l.last))[0] = HANDLERS[l.last_id]
             l.last_op = before.inverse
             push_slot(l)
             return
@@ -56,7 +56,7 @@ cdef int32_t fused(Low* l, int32_t op, int32_t mode) noexcept nogil:
     elif which > 1:
         return -1
     elif which == 1 and OPS[first].wide:
-        if <int64_t>(<int64_t*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
+        if <int64_t>(<cell_i64*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
             return -1
     return PAIRS[(PLACE_FIRST[first] * PLACES + PLACE_SECOND[op]) * 6 + which * 3 + mode]
 
@@ -145,7 +145,7 @@ cdef void lower_binary(Low* l, int32_t op) noexcept nogil:
         at_b = entry_slot(l, second, height_b)
     if (a == 1 or b == 1) and o.wide:
         pos = emit(l, o.family + 2 * combo(a, b), 8)
-        (<uint64_t*>(l.code + pos + 6))[0] = wide
+        (<cell_u64*>(l.code + pos + 6))[0] = wide
     else:
         pos = emit(l, o.family + 2 * combo(a, b), 6)
     l.code[pos + 2] = at_a

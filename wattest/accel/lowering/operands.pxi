@@ -71,7 +71,7 @@ cdef void load_const(Low* l, int32_t slot, uint64_t value) noexcept nogil:
     else:
         pos = emit(l, H_CONST64, 6)
         l.code[pos + 2] = slot
-        (<uint64_t*>(l.code + pos + 4))[0] = value
+        (<cell_u64*>(l.code + pos + 4))[0] = value
         l.last_dst = pos + 2
     l.last_slot = slot
 
@@ -89,7 +89,7 @@ cdef void copy_slot(Low* l, int32_t source, int32_t target) noexcept nogil:
             l.code[pos + 2] = source
             l.code[pos + 3] = target
             return
-        (<handler_t*>(l.code + pos))[0] = HANDLERS[H_COPY2]
+        (<cell_handler*>(l.code + pos))[0] = HANDLERS[H_COPY2]
         l.code[pos + 4] = source
         l.code[pos + 5] = target
         l.last_id = H_COPY2
@@ -167,7 +167,7 @@ cdef inline bint in_register(Low* l, Entry* e, int32_t height, int32_t kind) noe
 
 cdef inline void to_register(Low* l) noexcept nogil:
     """Have the cell before leave its result in the register."""
-    (<handler_t*>(l.code + l.last))[0] = HANDLERS[l.last_id + 1]
+    (<cell_handler*>(l.code + l.last))[0] = HANDLERS[l.last_id + 1]
 
 
 # Instructions

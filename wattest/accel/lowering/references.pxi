@@ -42,7 +42,7 @@ cdef void lower_test(Low* l, bint nullable) noexcept nogil:
     cdef int32_t pos = emit(l, H_IS_A, 8)
     l.code[pos + 2] = source
     l.code[pos + 4] = what
-    (<RType**>(l.code + pos + 6))[0] = t
+    (<cell_type*>(l.code + pos + 6))[0] = t
     result(l, pos, 3, 1, -1)
 
 cdef void lower_cast(Low* l, bint nullable) noexcept nogil:
@@ -52,7 +52,7 @@ cdef void lower_cast(Low* l, bint nullable) noexcept nogil:
     cdef int32_t pos = emit(l, H_CAST, 6)
     l.code[pos + 2] = source
     l.code[pos + 3] = what
-    (<RType**>(l.code + pos + 4))[0] = t
+    (<cell_type*>(l.code + pos + 4))[0] = t
     may_trap(l, pos)
 
 cdef void lower_non_null(Low* l) noexcept nogil:
@@ -128,7 +128,7 @@ cdef void lower_br_on_cast(Low* l, bint fail) noexcept nogil:
     pos = emit(l, H_IS_A_R, 8)
     l.code[pos + 2] = slot_of(l, l.height - 1)
     l.code[pos + 4] = what
-    (<RType**>(l.code + pos + 6))[0] = t
+    (<cell_type*>(l.code + pos + 6))[0] = t
     if fail:
         branch_to(l, depth, H_BR_I32_EQZ, H_BR_I32_NEZ, -1)
     else:

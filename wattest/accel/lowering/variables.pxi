@@ -47,7 +47,7 @@ cdef int32_t fused_select(Low* l) noexcept nogil:
     if which > 1:
         return -1
     if which == 1 and OPS[op].wide:
-        if <int64_t>(<int64_t*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
+        if <int64_t>(<cell_i64*>(l.code + l.last + 6))[0] != l.code[l.last + 3]:
             return -1
     return SELECTS[2 * op + which]
 
@@ -100,7 +100,7 @@ cdef void lower_select(Low* l) noexcept nogil:
 cdef void lower_global_get(Low* l, uint32_t index) noexcept nogil:
     cdef int32_t kind = l.m.global_class[index]
     cdef int32_t pos = emit(l, H_GLOBAL_GET_V if kind == 8 else H_GLOBAL_GET, 6)
-    (<uint64_t**>(l.code + pos + 2))[0] = l.inst.globals[index]
+    (<cell_slot*>(l.code + pos + 2))[0] = l.inst.globals[index]
     if kind == 8:
         vector_result(l, pos, 4)
         return
@@ -114,7 +114,7 @@ cdef void lower_global_set(Low* l, uint32_t index) noexcept nogil:
     if kind == 8:
         source = vector_operand(l)
         pos = emit(l, H_GLOBAL_SET_V, 6)
-        (<uint64_t**>(l.code + pos + 2))[0] = l.inst.globals[index]
+        (<cell_slot*>(l.code + pos + 2))[0] = l.inst.globals[index]
         l.code[pos + 4] = source
         return
     e = pop(l)
@@ -124,5 +124,5 @@ cdef void lower_global_set(Low* l, uint32_t index) noexcept nogil:
     else:
         source = entry_slot(l, e, l.height)
         pos = emit(l, H_GLOBAL_SET, 6)
-    (<uint64_t**>(l.code + pos + 2))[0] = l.inst.globals[index]
+    (<cell_slot*>(l.code + pos + 2))[0] = l.inst.globals[index]
     l.code[pos + 4] = source

@@ -15,8 +15,8 @@ cdef int32_t vector_operand(Low* l) noexcept nogil:
     if low.kind == IN_CONST and high.kind == IN_CONST:
         pos = emit(l, H_CONST_V, 8)
         l.code[pos + 2] = slot_of(l, l.height)
-        (<uint64_t*>(l.code + pos + 4))[0] = low.value
-        (<uint64_t*>(l.code + pos + 6))[0] = high.value
+        (<cell_u64*>(l.code + pos + 4))[0] = low.value
+        (<cell_u64*>(l.code + pos + 6))[0] = high.value
         return slot_of(l, l.height)
     # One half has been read from its local already, as another one changed.
     if low.kind == IN_LOCAL:
@@ -61,8 +61,8 @@ cdef void set_vector_local(Low* l, uint32_t local, bint tee) noexcept nogil:
     elif l.stack[l.height - 1].kind == IN_CONST and l.stack[l.height - 2].kind == IN_CONST:
         pos = emit(l, H_CONST_V, 8)
         l.code[pos + 2] = <int32_t>local
-        (<uint64_t*>(l.code + pos + 4))[0] = l.stack[l.height - 2].value
-        (<uint64_t*>(l.code + pos + 6))[0] = l.stack[l.height - 1].value
+        (<cell_u64*>(l.code + pos + 4))[0] = l.stack[l.height - 2].value
+        (<cell_u64*>(l.code + pos + 6))[0] = l.stack[l.height - 1].value
         pop(l)
         pop(l)
     else:
@@ -111,7 +111,7 @@ cdef void lower_vector_memory(Low* l, VectorInfo* v) noexcept nogil:
         at = entry_slot(l, e, l.height)
         pos = emit(l, v.far, 10)
         l.code[pos + 5] = <int32_t>memory
-        (<uint64_t*>(l.code + pos + 8))[0] = offset
+        (<cell_u64*>(l.code + pos + 8))[0] = offset
     else:
         if in_register(l, e, l.height, 1):
             to_register(l)

@@ -101,20 +101,43 @@ cdef class Cell:
             self.slot[0] = slot_of_value(state, self.code, value)
 
 
+cdef enum:
+    RESERVED = 4096              # entries of tables that need no mapping of their own
+
+
 cdef class Elements:
-    """The native side of a table: a sequence of references."""
+    """The native side of a table: a sequence of references.
+
+    It has room for all that it may grow to from the beginning, reserved as a memory's is, and so
+    never moves: another thread's guest may be reading it.
+    """
     cdef TableRec rec
     cdef uint64_t room
+    cdef object mapping
     cdef int code
     cdef list states
 
-    def __init__(self, State state, reftype, list elems):
+    def __init__(self, State state, reftype, list elems, bound=0):
+        cdef uint8_t[::1] view
         self.code = code_of(reftype)
         self.states = [state]
+        self.room = max(len(elems), bound)
+        if self.room <= RESERVED:
+            self.rec.elems = <uint64_t*>malloc((self.room + 1) * sizeof(uint64_t))
+        else:
+            try:
+                self.mapping = reserve(self.room * sizeof(uint64_t))
+            except (OSError, OverflowError, ValueError) as error:
+                raise LimitExceeded("table elements", bound) from error
+            view = self.mapping
+            self.rec.elems = <uint64_t*>&view[0]
+        if self.rec.elems == NULL:
+            raise MemoryError("no room for the table")
         self.extend(elems)
 
     def __dealloc__(self):
-        free(self.rec.elems)
+        if self.room <= RESERVED:
+            free(self.rec.elems)
 
     def join(self, State state):
         """The table is imported into a store."""
@@ -158,17 +181,13 @@ cdef class Elements:
         self.rec.elems[i] = self._slot(value)
 
     def extend(self, list values):
-        """Append references."""
+        """Append references, no more than it has room for."""
         cdef uint64_t count = len(values)
         cdef uint64_t size = self.rec.size + count
         cdef uint64_t* found
         cdef uint64_t i
-        if size > self.room or self.rec.elems == NULL:
-            found = <uint64_t*>realloc(self.rec.elems, (size + 1) * sizeof(uint64_t))
-            if found == NULL:
-                raise MemoryError("no room for the table")
-            self.rec.elems = found
-            self.room = size
+        if size > self.room:
+            raise MemoryError("no room in the table")
         last = None
         for i in range(count):
             value = values[i]

@@ -96,14 +96,8 @@ cdef class State:
         self.max_frames = min(limits.frames, 0x3FFFFFFF)
         self.max_slots = min(limits.slots, 0x3FFFFFFF)
         size = 2 * self.max_slots + 6 * self.max_frames + 0x10000
-        flags = {}
-        if sys.platform != "win32":
-            flags["flags"] = (
-                mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-                | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
-            )
         try:
-            self.mapping = mmap.mmap(-1, size * 8, **flags)
+            self.mapping = reserve(size * 8)
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("slots", limits.slots) from error
         view = self.mapping

@@ -1,0 +1,80 @@
+"""The job that a command's options describe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wattest.engine import Limits
+from wattest.errors import InputError
+from wattest.jobs.fetch.address import Address, is_address, parse_address, parse_input_spec
+from wattest.jobs.job import guest_text, parse_directory, parse_env, parse_output
+from wattest.jobs.modules import read_at_most
+from wattest.jobs.spec import JobSpec, parse_module_spec
+
+__all__ = ["read_stdin", "spec_of"]
+
+_STDIN_LIMIT = 1 << 30
+
+
+def spec_of(options: Mapping[str, Any]) -> JobSpec:
+    """The job that options describe.
+
+    Args:
+        options: those of ``wattest run`` by the names of its parameters.
+
+    Raises:
+        JobError: one is impossible.
+        InputError: standard input cannot be read.
+    """
+    args: tuple[str, ...] = options["args"]
+    return JobSpec(
+        program=parse_address(options["program"]),
+        args=tuple(map(guest_text, args[1:] if args[:1] == ("--",) else args)),
+        env=parse_env(map(guest_text, options["env"])),
+        stdin=_stdin(options["stdin"]),
+        inputs=tuple(map(parse_input_spec, options["inputs"])),
+        outputs=tuple(map(parse_output, options["outputs"])),
+        directories=tuple(map(parse_directory, options["directories"])),
+        modules=tuple(map(parse_module_spec, options["modules"])),
+        entry_point=options["entry_point"],
+        invoke=options["invoke"],
+        clock=options["clock"],
+        seed=None if options["seed"] == "system" else options["seed"],
+        limits=Limits(
+            fuel=options["fuel"],
+            wall_time=options["timeout"],
+            memory_pages=options["memory"],
+            **dict(options["more_limits"]),
+        ),
+        engine=options["engine"],
+    )
+
+
+def _stdin(name: str | None) -> bytes | Address:
+    if name is None:
+        return b""
+    return parse_address(name) if name != "-" and is_address(name) else read_stdin(name)
+
+
+def read_stdin(name: str) -> bytes:
+    """What a file, or ``-`` for wattest's own standard input, gives as standard input.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    try:
+        if name == "-":
+            if sys.stdin is None:
+                return b""
+            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = read_at_most(file, _STDIN_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > _STDIN_LIMIT:
+        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
+    return data

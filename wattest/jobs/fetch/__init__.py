@@ -1,0 +1,1 @@
+"""Programs and inputs by address: fetched before a run, checked, and kept in the local store."""

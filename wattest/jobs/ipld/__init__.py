@@ -1,0 +1,1 @@
+"""IPFS contents: CIDs, UnixFS files and directories as blocks, and CAR files."""
