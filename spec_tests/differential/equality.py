@@ -30,7 +30,14 @@ from wattest import (
     Table,
     Trap,
 )
-from wattest.interp.runtime import ExnInst, WasmFunc
+from wattest.interp.runtime import (
+    ArrayInst,
+    ExnInst,
+    Externalized,
+    Internalized,
+    StructInst,
+    WasmFunc,
+)
 from wattest.interp.values import f32_bits, f64_bits
 
 __all__ = ["HOST_FUNCTIONS", "Difference", "Figures", "compare"]
@@ -205,6 +212,13 @@ def _reference(value: Any) -> object:
     """A reference, a function by its index."""
     if value is None:
         return None
+    if type(value) is int:
+        return ("i31", value)
+    if isinstance(value, (StructInst, ArrayInst)):
+        held = value.fields if isinstance(value, StructInst) else value.elems
+        return (repr(value.type), [type(one).__name__ for one in held])
+    if isinstance(value, (Externalized, Internalized)):
+        return (type(value).__name__, _reference(value.value))
     if isinstance(value, ExnInst):
         return ("exception", repr(value.tag.type))
     return ("func", value.index) if isinstance(value, WasmFunc) else ("host", value.name)

@@ -468,7 +468,7 @@ class ArrayInst:
 class Internalized:
     """A host's object as a reference of the ``any`` hierarchy (``any.convert_extern``)."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -477,7 +477,7 @@ class Internalized:
 class Externalized:
     """A reference of the ``any`` hierarchy as an external one (``extern.convert_any``)."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value

@@ -5,6 +5,8 @@ cdef class Objects:
     cdef Heap heap
     # Addresses of objects that Python holds to their handles
     cdef object handles
+    # References to what stands for them in the other hierarchy
+    cdef object wrappers
     # Stopped runs, whose stacks refer to objects
     cdef object machines
 
@@ -15,6 +17,7 @@ cdef class Objects:
     def __init__(self, limit):
         self.heap.limit = min(limit, 0x7FFFFFFFFFFFFFFF)
         self.handles = WeakValueDictionary()
+        self.wrappers = WeakValueDictionary()
         self.machines = WeakSet()
 
     def __dealloc__(self):

@@ -154,10 +154,19 @@ cdef object value_of_slot(State state, int code, uint64_t slot):
     if code == c'x':
         return state.objects.handle(state, slot)
     if slot & 3 == 2:
-        value = <object><void*>(slot - 2)
-        return value if code == c'e' else _Internalized(value)
-    value = <uint32_t>slot >> 1 if slot & 1 else state.objects.handle(state, slot)
-    return _Externalized(value) if code == c'e' else value
+        if code == c'e':
+            return <object><void*>(slot - 2)
+    elif code == c'a':
+        return <uint32_t>slot >> 1 if slot & 1 else state.objects.handle(state, slot)
+    # Of the other hierarchy: one wrapper as long as anybody holds it.
+    found = state.objects.wrappers.get(slot)
+    if found is None:
+        if code == c'a':
+            found = _Internalized(<object><void*>(slot - 2))
+        else:
+            found = _Externalized(value_of_slot(state, c'a', slot))
+        state.objects.wrappers[slot] = found
+    return found
 
 
 cdef object lifted(int code, uint64_t slot):
