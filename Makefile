@@ -94,9 +94,11 @@ $(ASAN)/stamp: $(VENV)/test.stamp $(ACCEL)
 	  $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	@touch $@
 
+# The sanitizer keeps freed memory for a while, so that what the process holds says nothing there.
 asan: $(ASAN)/stamp
 	$(ASAN_RUN) -m pytest -q -p no:cacheprovider tests/accel tests/api tests/fuzz \
-	  spec_tests/suite -k "not reference" --deselect tests/accel/test_accel_build.py
+	  spec_tests/suite -k "not reference and not many_instances_leave_nothing" \
+	  --deselect tests/accel/test_accel_build.py
 
 asan-fuzz: COUNT := 1000000
 asan-fuzz: $(ASAN)/stamp

@@ -1,5 +1,8 @@
 """wattest: run WebAssembly programs so that what they did can be proved later."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from wattest.api import (
     F32,
     F64,
@@ -25,6 +28,7 @@ from wattest.api import (
     Tag,
     TagType,
     available_engines,
+    resume,
     types,
 )
 from wattest.audit import Receipt, ReceiptError
@@ -57,9 +61,11 @@ from wattest.errors import (
     WattestError,
 )
 from wattest.jobs import RunResult, run
-from wattest.jobs.replay import Replay, replay
-from wattest.jobs.verify import Verdict, verify
 from wattest.version import __version__
+
+if TYPE_CHECKING:
+    from wattest.jobs.replay import Replay, replay
+    from wattest.jobs.verify import Verdict, verify
 
 __all__ = [
     "F32",
@@ -119,7 +125,27 @@ __all__ = [
     "__version__",
     "available_engines",
     "replay",
+    "resume",
     "run",
     "types",
     "verify",
 ]
+
+# What only some programs need is imported when it is asked for.
+_LATER = {
+    "Replay": "wattest.jobs.replay",
+    "Verdict": "wattest.jobs.verify",
+    "replay": "wattest.jobs.replay",
+    "verify": "wattest.jobs.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

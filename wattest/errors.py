@@ -155,6 +155,9 @@ class TrapKind:
     UNINITIALIZED_ELEMENT = "uninitialized element"
     INDIRECT_CALL_TYPE_MISMATCH = "indirect call type mismatch"
     CALL_STACK_EXHAUSTED = "call stack exhausted"
+    UNALIGNED_ATOMIC = "unaligned atomic"
+    EXPECTED_SHARED_MEMORY = "expected shared memory"
+    ENDLESS_WAIT = "endless wait: there is no other thread that could end it"
     NULL_REFERENCE = "null reference"
     NULL_FUNCTION_REFERENCE = "null function reference"
     NULL_STRUCTURE_REFERENCE = "null structure reference"
@@ -268,6 +271,8 @@ class LimitExceeded(WattestError):
             host function raise) is given this attribute too.
     """
 
+    machine: Any = None
+
     def __init__(
         self,
         limit: str,
@@ -278,7 +283,6 @@ class LimitExceeded(WattestError):
         self.limit = limit
         self.allowed = allowed
         self.backtrace: tuple[FrameInfo, ...] = tuple(backtrace)
-        self.machine: Any = None
 
     def __str__(self) -> str:
         allowed = "" if self.allowed is None else f" ({self.allowed})"
@@ -293,17 +297,18 @@ class FuelExhausted(LimitExceeded):
         at_border: whether it stopped at a segment border; else before a bulk instruction.
     """
 
+    _go_on: Callable[[int], Any] | None = None
+
     def __init__(self, allowed: int | None = None, backtrace: Sequence[FrameInfo] = ()) -> None:
         super().__init__("fuel", allowed, backtrace)
         self.needed = 0
         self.at_border = True
-        self._go_on: Callable[[int], Any] | None = None
 
     @property
     def resumable(self) -> bool:
         """Whether `resume` can let the run go on: not when it stopped inside a host function
         that had called the guest again, nor during instantiation, nor when it has gone on."""
-        return self._go_on is not None
+        return self._go_on is not None and self.machine is not None and self.machine.resumable
 
     def resume(self, extra_fuel: int) -> Any:
         """Raise the store's fuel limit by ``extra_fuel`` units and let the run go on.
@@ -319,7 +324,7 @@ class FuelExhausted(LimitExceeded):
         """
         if extra_fuel < 0:
             raise ValueError(f"fuel cannot be taken away: {extra_fuel}")
-        if self._go_on is None:
+        if self._go_on is None or not self.resumable:
             raise RuntimeError("this run cannot go on")
         go_on, self._go_on = self._go_on, None
         return go_on(extra_fuel)

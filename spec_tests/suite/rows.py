@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spec_tests.suite.test_suite import FILES, OUTSIDE, Total, run_on, verdict
+from spec_tests.suite.test_suite import FILES, Total, run_on, verdict
 
 HEADER = """\
 # Scripts of the official suite that cannot pass yet, and the feature that each of them needs.
@@ -19,24 +19,12 @@ HEADER = """\
 # python -m spec_tests.suite.rows {engine} prints this file anew.
 """
 
-REASONS = {
-    "custom-descriptors": "a proposal beyond WebAssembly 3.0",
-    "custom-page-sizes": "a proposal beyond WebAssembly 3.0",
-    "threads": "a proposal beyond WebAssembly 3.0",
-    "wide-arithmetic": "a proposal beyond WebAssembly 3.0",
-    "legacy": "the older exception instructions, which WebAssembly 3.0 left out",
-}
+REASONS = {"custom_descriptors": "a proposal beyond WebAssembly 3.0"}
 
 
-def feature_of(name: str, outcome: Total) -> str | None:
+def feature_of(outcome: Total) -> str | None:
     """The feature that a script's row should name, or None when it needs no row."""
-    if not outcome.blocked and (not outcome.failed or not name.startswith(OUTSIDE)):
-        return None
-    if name.startswith(("proposals/", "legacy/")):
-        return name.split("/")[-2]
-    if not outcome.blocked:
-        return None
-    return outcome.blocked.most_common(1)[0][0]
+    return outcome.blocked.most_common(1)[0][0] if outcome.blocked else None
 
 
 def main() -> None:
@@ -46,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         for name in FILES:
             outcome = run_on(engine, name, Path(cache))
-            feature = feature_of(name, outcome)
+            feature = feature_of(outcome)
             for line in verdict(name, outcome, feature):
                 print(line, file=sys.stderr)
             if feature is not None:

@@ -182,3 +182,26 @@ def test_the_documentation_names_every_option(examples: Path) -> None:
             assert f"`{option.opts[-1]}" in text or f"`{option.opts[0]}`" in text, option.opts
     for limit in LIMITS:
         assert f"`{limit}`" in text
+
+
+PAGES = bytes.fromhex("0061736d01000000 0504 01 08 05 00".replace(" ", ""))
+"""A module with a memory of 5 pages of one byte."""
+
+
+def test_features_are_turned_on_by_name(wattest: Run, here: Path) -> None:
+    (here / "pages.wasm").write_bytes(PAGES)
+    off = wattest("validate", "pages.wasm")
+    assert off.exit_code == 65
+    assert "unsupported feature: custom_page_sizes" in off.output
+    assert "--features custom_page_sizes" in off.output
+    on = wattest("validate", "--features", "wide_arithmetic,custom_page_sizes", "pages.wasm")
+    assert (on.exit_code, on.output) == (0, "pages.wasm: valid\n")
+    shown = wattest("inspect", "pages.wasm").output
+    assert "off, --features custom_page_sizes turns it on" in shown
+    assert (
+        "turns it on"
+        not in wattest("inspect", "--features", "custom_page_sizes", "pages.wasm").output
+    )
+    wrong = wattest("run", "--features", "nothing", "pages.wasm")
+    assert wrong.exit_code == 2
+    assert "'nothing' is none of custom_page_sizes, legacy_exceptions" in wrong.output

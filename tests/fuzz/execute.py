@@ -42,7 +42,7 @@ from wattest.interp.decode import decode_body, decode_module
 from wattest.interp.module import Module, TypeUse
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.runtime import GlobalInst, HostFunc, MemInst, Store, TableInst
-from wattest.interp.types import F32, F64, I32, I64, FuncType, GlobalType, MemType, TableType
+from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, GlobalType, MemType, TableType
 from wattest.interp.validate import validate_module
 from wattest.interp.values import f32_from_bits, f64_from_bits
 
@@ -83,17 +83,24 @@ class Original:
     sites: list[Site] = field(default_factory=list)
 
 
+def _code(op: Opcode) -> bytes:
+    """An instruction's opcode, as short as it can be."""
+    if op.prefix is None:
+        return bytes([op.code])
+    return bytes([op.prefix]) + mutate.leb(op.code)
+
+
 def _alike() -> dict[Any, list[bytes]]:
-    """Opcodes of one byte by operand and result types: plain ones, loads, stores."""
+    """Opcodes by length, operand and result types: plain ones, loads, stores, vectors."""
     found: dict[Any, list[bytes]] = {}
     for op in OPCODES:
-        if op.prefix is None and op.feature in SUPPORTED and op.params is not None:
-            found.setdefault(_kind(op), []).append(bytes([op.code]))
+        if op.feature in SUPPORTED and op.params is not None:
+            found.setdefault(_kind(op), []).append(_code(op))
     return found
 
 
 def _kind(op: Opcode) -> Any:
-    return (op.params, op.results, op.immediates)
+    return (op.params, op.results, op.immediates, len(_code(op)))
 
 
 _ALIKE = _alike()
@@ -147,7 +154,11 @@ class Mutator:
         if op.name in ("f32.const", "f64.const"):
             return piece[:1] + rng.randbytes(width - 1)
         if op.prefix is not None:
-            return piece
+            head = len(_code(op))
+            if op.name == "v128.const":
+                return piece[:head] + rng.randbytes(width - head)
+            choices = _ALIKE.get(_kind(op), [])
+            return rng.choice(choices) + piece[head:] if _code(op) in choices else piece
         if op.name in ("br", "br_if", "local.get", "local.set", "local.tee", "call", "global.get"):
             return piece[:1] + mutate.leb(rng.randrange(6), width - 1)[: width - 1]
         choices = _ALIKE.get(_kind(op), [])
@@ -184,6 +195,8 @@ def _value(rng: random.Random, valtype: Any) -> Any:
         return rng.choice(_WIDE)
     if valtype is F64:
         return rng.choice(_FLOATS) if rng.random() < 0.8 else f64_from_bits(rng.getrandbits(64))
+    if valtype is V128:
+        return rng.choice([bytes(16), b"\xff" * 16, rng.randbytes(16)])
     if valtype is F32:
         return f32_from_bits(rng.choice([0, 0x3F800000, 0x7FC00000, 0xFF800000, 0xCF000000]))
     return None

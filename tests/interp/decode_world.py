@@ -95,6 +95,7 @@ IMMEDIATES: dict[str, tuple[Any, bytes]] = {
     "labels": (((0, 0), 0), b"\2\0\0\0"),
     "memarg": (MemArg(0, 70000, 0), b"\0\xf0\xa2\x04"),
     "lane": (1, b"\1"),
+    "zero": (None, b"\0"),
     "lanes": (bytes(range(16)), bytes(range(16))),
     "i32": (0xFFFF_FF00, b"\x80\x7e"),
     "i64": (0x8000_0000_0000_0000, b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x7f"),

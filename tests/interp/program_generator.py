@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from wattest.interp.features import ALL
 from wattest.interp.opcodes import ADDRESS, OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64, NumType
 
@@ -22,7 +23,7 @@ STRAIGHT = [
     row for row in OPCODES
     if row.params is not None and row.results is not None
     and all(kind in TYPES for kind in (*row.params, *row.results))
-    and row.immediates == () and row.name not in ("nop",)
+    and row.immediates == () and row.name not in ("nop",) and row.feature in ALL
 ]  # fmt: skip
 RISKY = ("div", "rem", ".trunc_f")
 LOADS = [row for row in OPCODES if row.immediates == ("memarg",) and row.params == (ADDRESS,)

@@ -305,7 +305,7 @@ def test_memories_shared_and_wide():
     )
 
 
-@pytest.mark.parametrize("contents", [b"\x08\0", b"\x10\0", b"\x81\0\0"])
+@pytest.mark.parametrize("contents", [b"\x08", b"\x10\0", b"\x81\0\0"])
 def test_malformed_limits(contents):
     error = refused(binary(section("memory", items(contents))))
     assert (error.message, error.offset) == ("malformed limits flags", 11)

@@ -14,7 +14,7 @@ from wattest.interp.module import MemArg
 from wattest.interp.opcodes import BY_CODE, OPCODES, PREFIXES
 from wattest.interp.values import F32, f64_bits
 
-BLOCKS = {"block", "loop", "if", "try_table"}
+BLOCKS = {"block", "loop", "if", "try_table", "try"}
 DATA_COUNT = section("data count", b"\0")
 
 
@@ -27,7 +27,7 @@ def refused(body: bytes, *, before: bytes = b"") -> DecodeError:
 @pytest.mark.parametrize("op", OPCODES, ids=str)
 def test_every_instruction(op):
     value, raw = encoded(op)
-    if op.name in ("end", "else"):
+    if op.name in ("end", "else", "delegate"):
         raw, at = b"\x04\x40" + raw + b"\x0b" * (op.name == "else"), 1
     else:
         at = 0
@@ -59,10 +59,10 @@ def test_every_other_opcode_is_illegal():
     assert refused(b"\xfd\x94\x02\x0b").message == "illegal opcode fd 114"
 
 
-def test_opcodes_of_proposals_outside_the_standard_name_them():
-    message = "illegal opcode fe (unsupported feature: threads)"
-    assert refused(b"\xfe\0\0\0\x0b").message == message
-    assert "legacy exception handling" in refused(b"\x06\x40\x0b\x0b").message
+def test_what_proposals_leave_open_is_malformed():
+    assert refused(b"\xfe\x4f\x0b").message == "illegal opcode fe 4f"
+    assert refused(b"\xfe\x03\x01\x0b").message == "zero byte expected"
+    assert refused(b"\x18\0\x0b").message == "delegate outside of a block"
 
 
 def test_numbers_after_a_prefix_may_be_padded():

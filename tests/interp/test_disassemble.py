@@ -80,11 +80,12 @@ def test_the_text_gives_the_same_module(path, tmp_path):
 
 def test_every_instruction_survives_the_text(tmp_path):
     blocks = {"block", "loop", "if", "try_table"}
+    parts = {"end", "else", "try", "catch", "catch_all", "delegate"}
     code = b""
     for op in OPCODES:
-        if op.name not in ("end", "else"):
+        if op.name not in parts:
             code += encoded(op)[1] + b"\x0b" * (op.name in blocks)
-    code += b"\x04\x40\x05\x0b\x0b"
+    code += b"\x04\x40\x05\x0b" + b"\x06\x40\x07\0\x19\x0b" + b"\x06\x40\x18\0" + b"\x0b"
     types = section("type", items(*[b"\x60\0\0"] * 301))
     body = leb(len(code) + 1) + b"\0" + code
     count = section("data count", leb(301))

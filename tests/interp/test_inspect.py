@@ -103,9 +103,9 @@ def test_memories_tables_and_globals():
     found = describe(decode_module((ROOT / "tests/fuzz/corpus/wide.wasm").read_bytes()))
     assert found["memories"] == [
         {"index": 0, "imported": False, "minimum": 1, "maximum": 2, "address": "i32",
-         "shared": False},
+         "shared": False, "page_size": 65536},
         {"index": 1, "imported": False, "minimum": 1, "maximum": 2**32, "address": "i64",
-         "shared": False},
+         "shared": False, "page_size": 65536},
     ]  # fmt: skip
     assert [item["element"] for item in found["tables"]] == ["externref", "funcref"]
     assert found["globals"][0] == {
@@ -127,8 +127,9 @@ def test_features_are_exactly_those_that_the_validator_wants(path):
 
 
 def test_what_is_not_executed_is_said():
-    module = decode_module(binary(section("memory", items(b"\3\1\2"))))
+    module = decode_module(binary(section("memory", items(b"\x0b\1\2\0"))))
     found = describe(module)
-    assert found["features"] == ["mvp", "threads"]
-    assert found["unsupported"] == ["threads"]
-    assert "threads" not in SUPPORTED
+    assert found["features"] == ["mvp", "threads", "custom_page_sizes"]
+    assert found["unsupported"] == ["custom_page_sizes"]
+    assert found["memories"][0]["page_size"] == 1
+    assert "custom_page_sizes" not in SUPPORTED

@@ -218,7 +218,7 @@ def modules(seed: int, count: int) -> list[bytes]:
     size_bytes = 1 if declared[0] < 0x80 else 2
     locals_ = declared[size_bytes:]
     generator = Generator(seed)
-    rows = [row for row in OPCODES if row.name not in ("else", "end")]
+    rows = [row for row in OPCODES if row.name not in ("else", "end") and row.feature in ALL]
     # The instructions with a rule of their own are as frequent as all the others together.
     special = [row for row in rows if row.params is None]
     drawn = []

@@ -14,7 +14,7 @@ from wattest.audit.bundle import Bundle, BundleError
 from wattest.jobs import Job, run_job
 from wattest.jobs.companions import Companions
 from wattest.jobs.job import Input, LinkedModule, Output
-from wattest.jobs.replay import replay, unpacked
+from wattest.jobs.replay import Point, replay, replay_until, unpacked
 
 ENGINES = [engine for engine in ("accel", "reference") if engine in wattest.available_engines()]
 OUTSIDE = [
@@ -137,3 +137,29 @@ def test_a_run_with_an_outside_needs_its_tape(bundle: Path, tmp_path: Path) -> N
         assert whole.has("tape.jsonl")
     with pytest.raises(BundleError):
         replay(PROGRAMS / "args.wasm")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stopping_on_the_way(bundle: Path, engine: str) -> None:
+    with Bundle(bundle) as opened, opened.trace() as trace:
+        calls = list(trace)
+        assert trace.end is not None
+        fuel = trace.end.fuel
+    (place,) = [call.seq for call in calls if call.function == "path_open" and call.seq < 30][:1]
+    for point in (Point(call=place), Point(function="path_open")):
+        stopped = replay_until(bundle, point, engine=engine)
+        assert stopped is not None
+        assert (stopped.calls, stopped.function) == (place, "path_open")
+        assert stopped.fuel == calls[place].fuel
+        # The guest stands at the call, with the arguments of the call among its locals.
+        assert stopped.machine.frames[0].instr.op.name == "call"
+        assert calls[place].arguments["fd"] in stopped.machine.frames[0].locals
+        assert len(stopped.machine.backtrace()) == len(stopped.machine.frames) > 1
+        assert stopped.instances[0].mems[0].pages > 0
+    half = replay_until(bundle, Point(fuel=fuel // 2), engine=engine)
+    assert half is not None
+    assert fuel // 2 <= half.fuel < fuel
+    assert half.calls == sum(call.fuel <= half.fuel for call in calls)
+    assert half.machine.frames
+    for point in (Point(fuel=fuel + 1), Point(call=len(calls)), Point(function="fd_sync")):
+        assert replay_until(bundle, point, engine=engine) is None

@@ -16,6 +16,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from array import array
 from collections.abc import Sequence
 
 from wattest.interp.module import FuncFacts
@@ -25,7 +26,7 @@ from wattest.interp.types import (
 )
 from wattest.interp.validate.limits import MAXIMUM
 
-__all__ = ["check_bodies", "rules"]
+__all__ = ["check_bodies", "rules", "stack_types"]
 
 include "validation/structs.pxi"
 include "validation/rules.pxi"
@@ -34,6 +35,24 @@ include "validation/operands.pxi"
 include "validation/control.pxi"
 include "validation/body.pxi"
 include "validation/module.pxi"
+
+
+CODES = bytes.maketrans(
+    bytes([T_I32, T_I64, T_F32, T_F64, T_FUNC, T_EXTERN, T_V128]), b"ilfdrev"
+)
+"""The letters that `wattest.accel.core` has for types."""
+
+
+def stack_types(module, context):
+    """What tells the types on the operand stack (`_Checker.types_at`) in a module's bodies.
+
+    Args:
+        module: a valid module.
+        context: its index spaces.
+    """
+    checker = _Checker()
+    checker.prepare(module, context)
+    return checker
 
 
 def check_bodies(module, context):

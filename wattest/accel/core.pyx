@@ -12,13 +12,15 @@ from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 from wattest.accel.structs cimport *
 
 import mmap
 import sys
 from array import array
 from bisect import bisect_right
+from functools import partial
+from time import perf_counter_ns
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from wattest.accel import _handlers
@@ -27,14 +29,18 @@ from wattest.errors import (
     FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
     ValidationError,
 )
+from wattest.interp.nesting import LEVELS_A_THREAD, MAX_NESTING, deeper
 from wattest.interp.runtime import (
     ExnInst, Externalized, HostFunc, Internalized, WasmFunc, reserve,
 )
+from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 from wattest.interp.types import (
     ANY, F32, F64, I8, I16, I32, I64, V128, FuncType, RefType, StructType,
 )
 from wattest.interp.matching import top_heaptype
-from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
+from wattest.interp.types import (
+    EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType, close_valtype,
+)
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits
@@ -46,10 +52,16 @@ cdef handler_t* HANDLERS = <handler_t*><void*><uintptr_t>_handlers.table()
 include "lowering.pxi"
 
 cdef enum:
-    SLICE = 2000000
+    # Fuel between two looks at clocks and signals: at first, at least, at most. The time that slices
+    # take decides; what the guest does or is charged does not depend on it.
+    FIRST_SLICE = 200000
+    LEAST_SLICE = 20000
+    MOST_SLICE = 8000000
+    SLICE_TIME = 2000000    # nanoseconds
     BURST = 2000
 
-cdef int64_t MAX_NESTING = 100
+cdef int64_t MAX_LEVELS = MAX_NESTING
+cdef int64_t THREAD_LEVELS = LEVELS_A_THREAD
 
 cdef tuple TRAPS = (
     TrapKind.UNREACHABLE, TrapKind.INTEGER_DIVIDE_BY_ZERO, TrapKind.INTEGER_OVERFLOW,
@@ -68,10 +80,15 @@ cdef object _Internalized = Internalized
 cdef object _F32Value = F32Value
 cdef object _F64Value = F64Value
 cdef object _f32_from_bits = f32_from_bits
+cdef object _FrameState = FrameState
+cdef object _HostCall = HostCall
+cdef object _MachineState = MachineState
+cdef object _StateError = StateError
 
 include "runtime/types.pxi"
 include "runtime/values.pxi"
 include "runtime/heap.pxi"
 include "runtime/handles.pxi"
 include "runtime/instances.pxi"
+include "runtime/frames.pxi"
 include "runtime/state.pxi"

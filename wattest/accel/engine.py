@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from wattest.accel._handlers import build
-from wattest.accel.core import NativeModule, State
+from wattest.accel.core import Machine, NativeModule, State
 from wattest.accel.features import SUPPORTED
 from wattest.accel.instantiate import instantiate
 from wattest.accel.validate import unsupported, validate
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
+from wattest.interp.state import MachineState
 
 __all__ = ["SUPPORTED", "AccelEngine"]
 
@@ -63,6 +64,20 @@ class AccelEngine:
             return results
         return func.code(None, list(args))
 
+    def machine(self, store: Store, state: MachineState) -> Machine:
+        """A machine that goes on from a state, wherever that comes from (docs/state.md).
+
+        Args:
+            store: the store of the functions in the frames, whose engine is this one.
+            state: a state at a segment border that costs something, before a bulk instruction,
+                or with a host function to call.
+
+        Raises:
+            StateError: the state does not fit, or is none that can be begun at.
+        """
+        machine: Machine = state_of(store).machine(state)
+        return machine
+
 
 def state_of(store: Store) -> Any:
     """The accelerator's data about a store."""
@@ -76,7 +91,9 @@ def state_of(store: Store) -> Any:
     return store.engine_state
 
 
-_COUNTS = ("fuel_used", "fuel_limit", "frames", "slots", "nesting", "host_calls")
+_COUNTS = (
+    "fuel_used", "fuel_limit", "break_at", "frames", "slots", "nesting", "host_calls", "entries",
+)  # fmt: skip
 
 
 _native_stores: dict[type, type[Store]] = {}

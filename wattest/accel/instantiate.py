@@ -21,10 +21,19 @@ from wattest.interp.execute.aggregate import (
     ref_i31,
 )
 from wattest.interp.module import Expr, Module
-from wattest.interp.runtime import Extern, GlobalInst, MemInst, ModuleInst, TableInst, WasmFunc
+from wattest.interp.runtime import (
+    DataInst,
+    ElemInst,
+    Extern,
+    GlobalInst,
+    MemInst,
+    ModuleInst,
+    TableInst,
+    WasmFunc,
+)
 from wattest.interp.types import DefType, RefType, StructType, ValType, close_valtype
 
-__all__ = ["NativeGlobal", "NativeTable", "instantiate"]
+__all__ = ["NativeData", "NativeElem", "NativeGlobal", "NativeTable", "instantiate"]
 
 
 class NativeGlobal(GlobalInst):
@@ -55,6 +64,38 @@ class NativeTable(TableInst):
     @elem.setter
     def elem(self, value: Any) -> None:
         raise AttributeError("a native table's elements cannot be replaced as a whole")
+
+
+class NativeElem(ElemInst):
+    """An element segment; native code tells whether it has been dropped."""
+
+    native: Instance
+    index: int
+
+    @property
+    def elem(self) -> Any:
+        """Its references; none when it has been dropped."""
+        return [] if self.native.elem_dropped(self.index) else self.whole
+
+    @elem.setter
+    def elem(self, value: Any) -> None:
+        self.native.drop_elem(self.index, not value)
+
+
+class NativeData(DataInst):
+    """A data segment; native code tells whether it has been dropped."""
+
+    native: Instance
+    index: int
+
+    @property
+    def data(self) -> Any:
+        """Its bytes; none when it has been dropped."""
+        return b"" if self.native.data_dropped(self.index) else self.whole
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.native.drop_data(self.index, not value)
 
 
 def _adopt_global(state: Any, item: GlobalInst) -> Cell:
@@ -111,16 +152,7 @@ def instantiate(state: Any, module: Module, externs: Sequence[Extern]) -> Module
     inst.native = Instance(state, module.native, inst)
     allocate(inst, evaluate)
     _complete(inst, state)
-    try:
-        initialise(inst, evaluate)
-    finally:
-        # Whatever was dropped before a trap is dropped for functions in imported tables too.
-        for index, elem in enumerate(inst.elems):
-            if not elem.elem:
-                inst.native.drop_elem(index)
-        for index, data in enumerate(inst.datas):
-            if not data.data:
-                inst.native.drop_data(index)
+    initialise(inst, evaluate)
     if module.start is not None:
         start = inst.funcs[module.start]
         if isinstance(start, WasmFunc):
@@ -145,6 +177,14 @@ def _complete(inst: ModuleInst, state: Any) -> None:
         segments,
         [(data.begin, data.end) for data in inst.module.datas],
     )
+    for index, segment in enumerate(inst.elems):
+        segment.__class__ = NativeElem
+        del segment.__dict__["elem"]
+        segment.__dict__.update(native=inst.native, index=index)
+    for index, bytes_ in enumerate(inst.datas):
+        bytes_.__class__ = NativeData
+        del bytes_.__dict__["data"]
+        bytes_.__dict__.update(native=inst.native, index=index)
 
 
 _ARITHMETIC = {

@@ -21,7 +21,8 @@
 #define WATTEST_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
-typedef struct MemRec { uint8_t *base; uint64_t length; } MemRec;
+/* `dirty` has a byte for each 4 KiB, set when something is written there; NULL: not tracked. */
+typedef struct MemRec { uint8_t *base; uint64_t length; uint8_t *dirty; } MemRec;
 typedef struct TableRec { uint64_t *elems; uint64_t size; } TableRec;
 typedef struct ElemRec { uint64_t *elems; uint64_t size; } ElemRec;
 typedef struct DataRec { const uint8_t *data; uint64_t size; } DataRec;
@@ -55,6 +56,7 @@ typedef struct Inst {
     RType **tags;
     void *state;        /* of its store */
     void *owner;
+    uint32_t tracked;   /* whether its code notes what it writes (MemRec.dirty) */
 } Inst;
 
 typedef struct Ctx {
@@ -220,6 +222,12 @@ WATTEST_INLINE uint64_t ld64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); r
 WATTEST_INLINE void st16(uint8_t *p, uint16_t v) { v = WATTEST_LE16(v); memcpy(p, &v, 2); }
 WATTEST_INLINE void st32(uint8_t *p, uint32_t v) { v = WATTEST_LE32(v); memcpy(p, &v, 4); }
 WATTEST_INLINE void st64(uint8_t *p, uint64_t v) { v = WATTEST_LE64(v); memcpy(p, &v, 8); }
+
+/* Note that `n` bytes, at least one, are written from `start` on. */
+WATTEST_INLINE void mark_written(MemRec *m, uint64_t start, uint64_t n)
+{
+    if (m->dirty) memset(m->dirty + (start >> 12), 1, (size_t)(((start + n - 1) >> 12) - (start >> 12) + 1));
+}
 
 WATTEST_INLINE float u2f(uint32_t v) { float f; memcpy(&f, &v, 4); return f; }
 WATTEST_INLINE uint32_t f2u(float f) { uint32_t v; memcpy(&v, &f, 4); return v; }

@@ -73,6 +73,7 @@ cdef extern from "native.h" nogil:
     cdef struct MemRec:
         uint8_t* base
         uint64_t length
+        uint8_t* dirty
 
     cdef struct TableRec:
         uint64_t* elems
@@ -117,6 +118,7 @@ cdef extern from "native.h" nogil:
         RType** tags
         void* state
         void* owner
+        uint32_t tracked
 
     cdef struct Ctx:
         uint64_t memlen
@@ -199,6 +201,7 @@ cdef extern from "native.h" nogil:
     void st16(uint8_t*, uint16_t) noexcept
     void st32(uint8_t*, uint32_t) noexcept
     void st64(uint8_t*, uint64_t) noexcept
+    void mark_written(MemRec*, uint64_t, uint64_t) noexcept
     float u2f(uint32_t) noexcept
     uint32_t f2u(float) noexcept
     double u2d(uint64_t) noexcept

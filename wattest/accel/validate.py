@@ -6,13 +6,19 @@ so that verdicts and messages are the same on both engines.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from wattest.accel import bodies
 from wattest.accel.bodies import check_bodies
 from wattest.accel.features import SUPPORTED
 from wattest.errors import ValidationError
-from wattest.interp.module import Module
+from wattest.interp.module import FuncFacts, Module
 from wattest.interp.validate import validate_module
+from wattest.interp.validate.context import Context
 
-__all__ = ["unsupported", "validate"]
+__all__ = ["stack_types", "unsupported", "validate"]
 
 
 def validate(module: Module) -> None:
@@ -36,6 +42,21 @@ def unsupported(module: Module) -> ValidationError | None:
     if error is not None and error.message.startswith("unsupported feature"):
         error.message += ' (the accelerator does not run it yet; engine="reference" does)'
     return error
+
+
+def stack_types(module: Module) -> Any:
+    """What tells the types on the operand stack in the bodies of a validated module natively: its
+    ``types_at(position, offsets)``. The sections are gone through once more for it."""
+    found: list[Any] = []
+
+    def check(module: Module, context: Context) -> tuple[Sequence[FuncFacts], Sequence[int]]:
+        found.append(bodies.stack_types(module, context))
+        assert module.facts is not None
+        return module.facts, ()
+
+    # A copy: validation fills in what the module has been given already.
+    validate_module(replace(module), features=SUPPORTED, check_bodies=check)
+    return found[0]
 
 
 def _obstacle(module: Module) -> ValidationError | None:

@@ -6,7 +6,7 @@ engines exist.
 
 from wattest.api import types
 from wattest.api.engines import available_engines, get_engine
-from wattest.api.func import Caller, Func, HostFunc
+from wattest.api.func import Caller, Func, HostFunc, resume
 from wattest.api.instance import Exports, ExportValue, Imports, Instance
 from wattest.api.memory import Memory
 from wattest.api.module import CustomSection, ExportType, ImportType, Module
@@ -54,5 +54,6 @@ __all__ = [
     "ValType",
     "available_engines",
     "get_engine",
+    "resume",
     "types",
 ]

@@ -10,7 +10,7 @@ from wattest.api.store import Store
 from wattest.api.table import describe_exception
 from wattest.api.types import FuncType, core_functype, functype_of
 from wattest.api.values import lift_all, lifter, lower_all, lowerer
-from wattest.errors import FuelExhausted, GuestException
+from wattest.errors import GuestException
 from wattest.interp.runtime import FuncInst, MemInst, ModuleInst, WasmFunc
 from wattest.interp.runtime import HostFunc as _HostFuncInst
 from wattest.interp.types import DefType
@@ -19,7 +19,7 @@ from wattest.interp.types import FuncType as _CoreFuncType
 if TYPE_CHECKING:
     from wattest.api.instance import Exports
 
-__all__ = ["Caller", "Func", "HostFunc"]
+__all__ = ["Caller", "Func", "HostFunc", "resume"]
 
 
 def _count(number: int, what: str) -> str:
@@ -99,7 +99,7 @@ class Func:
         if self._fast is not None:
             try:
                 result = self._fast(*args)
-            except FuelExhausted as error:
+            except BaseException as error:
                 self._stopped(error)
                 raise
             except GuestException as error:
@@ -135,28 +135,24 @@ class Func:
             if error.tag is None:
                 describe_exception(error)
             raise
-        except FuelExhausted as error:
+        except BaseException as error:
             self._stopped(error)
             raise
         return lift_all(self._lift, results)
 
-    def _stopped(self, error: FuelExhausted) -> None:
-        """Let a run that is out of fuel go on later, if it can."""
+    def _stopped(self, error: BaseException) -> None:
+        """Let a run that was stopped go on later, if it can."""
         store = self.store
-        assert store is not None
-        machine = error.machine
-        if store.frames > 0:
-            # The host function around this call loses its Python frames, so neither the
-            # run in it nor the one around it can go on.
-            error.machine = None
-        elif machine is not None:
+        machine = getattr(error, "machine", None)
+        if store is None or machine is None or not machine.resumable:
+            return
 
-            def go_on(extra: int) -> Any:
-                if store.fuel_limit is not None:
-                    store.fuel_limit += extra
-                return self._run(store, machine.run)
+        def go_on(extra: int) -> Any:
+            if store.fuel_limit is not None:
+                store.fuel_limit += extra
+            return self._run(store, machine.run)
 
-            error._go_on = go_on
+        error._go_on = go_on  # type: ignore[attr-defined]
 
     def _signature(self) -> str:
         return self.type.signature(self.name)
@@ -169,6 +165,32 @@ class Func:
 
     def __repr__(self) -> str:
         return f"<wattest.Func {self._signature()}>"
+
+
+def resume(error: BaseException, extra_fuel: int = 0) -> Any:
+    """Let the call go on that an error stopped: Ctrl-C, `FuelExhausted`, what `Store.on_slice` or
+    `Store.on_break` raised, or a host function (which is called again).
+
+    Args:
+        error: what the call raised; its ``machine`` is the stopped run (docs/state.md).
+        extra_fuel: units by which the store's fuel limit is raised first.
+
+    Returns:
+        What the call would have returned.
+
+    Raises:
+        ValueError: ``extra_fuel`` is negative.
+        RuntimeError: the call cannot go on: it ended, has gone on already, or a host function
+            around it is gone.
+        Exception: whatever the call raises.
+    """
+    if extra_fuel < 0:
+        raise ValueError(f"fuel cannot be taken away: {extra_fuel}")
+    go_on = getattr(error, "_go_on", None)
+    machine = getattr(error, "machine", None)
+    if go_on is None or machine is None or not machine.resumable:
+        raise RuntimeError("this run cannot go on")
+    return go_on(extra_fuel)
 
 
 class Caller:

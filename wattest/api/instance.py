@@ -152,7 +152,7 @@ class Instance:
         self.module = module
         self.store = _choose_store(found, store, engine, limits)
         self.store.suit(module)
-        module._validate(self.store.engine)
+        module._validate_in(self.store.engine, self.store.features)
         externs = [
             _extern(module, item, value) for item, value in zip(module._syntax.imports, found)
         ]

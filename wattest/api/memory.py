@@ -33,7 +33,8 @@ class Memory:
 
     Raises:
         LimitExceeded: it starts larger than the limit, or the host has no room for it.
-        ValueError, TypeError: as for `MemoryType`.
+        ValueError: as for `MemoryType`; a shared memory without maximum.
+        TypeError: as for `MemoryType`.
     """
 
     __slots__ = ("__weakref__", "_inst", "_store")
@@ -49,6 +50,8 @@ class Memory:
             type = MemoryType(type, maximum)
         elif maximum is not None:
             raise TypeError("maximum goes with a number of pages; a MemoryType has its own")
+        if type.shared and type.maximum is None:
+            raise ValueError("shared memory must have maximum")
         core = to_core(type)
         assert isinstance(core, MemType)
         self._inst = MemInst(core, limits if limits is not None else Limits())
@@ -109,6 +112,8 @@ class Memory:
             if offset < 0 or end > inst.length:
                 self._check("write", offset, len(data))
             inst.data[offset:end] = data
+            if inst.dirty is not None:
+                inst.mark(offset, len(data))
             return
         view = memoryview(data)
         if not view.c_contiguous:
@@ -116,10 +121,16 @@ class Memory:
         view = view.cast("B")
         self._check("write", offset, len(view))
         self._inst.data[offset : offset + len(view)] = view
+        self._inst.mark(offset, len(view))
 
     @property
     def buffer(self) -> memoryview:
-        """All of the memory as it is now: writable bytes, not a copy."""
+        """All of the memory as it is now: writable bytes, not a copy.
+
+        Where writes are tracked (`Store.track_writes`) every page counts as written from then on,
+        as nobody notes what is written through it; `read` and `write` do not have that effect.
+        """
+        self._inst.hand_out()
         return memoryview(self._inst.data)[: self._inst.length]
 
     def view(
@@ -156,6 +167,15 @@ class Memory:
         buffer = self.buffer[offset : offset + count * kind.itemsize]
         return numpy.frombuffer(buffer, dtype=kind)
 
+    def take_dirty(self) -> list[int]:
+        """The numbers of the pages of 4096 bytes that may have been written since the last call,
+        by the guest, a host function or `write`, ascending; all of them at first.
+
+        Raises:
+            ValueError: that is not tracked: set `Store.track_writes` before the first instance.
+        """
+        return self._inst.take_dirty()
+
     def grow(self, pages: int) -> int:
         """Add ``pages`` pages of zeros; returns the size in pages before.
 
@@ -170,7 +190,7 @@ class Memory:
         if not self._inst.grow(pages):
             raise LimitExceeded("memory pages", self._inst.limit)
         if self._store is not None:
-            self._store.note_pages(self._inst.pages)
+            self._store.note_pages(self._inst.blocks)
         return before
 
     def __eq__(self, other: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +14,17 @@ from wattest.api.types import (
     ExternType,
     FuncType,
     GlobalType,
-    MemoryType,
     TableType,
     TagType,
+    memory_type,
 )
 from wattest.engine import Engine, Limits
 from wattest.errors import LimitExceeded, ValidationError, one_line
 from wattest.interp import module as _syntax
 from wattest.interp import types as _core
 from wattest.interp.decode import decode_module
+from wattest.interp.features import OPTIONAL
+from wattest.interp.inspect import features_used
 
 __all__ = ["CustomSection", "ExportType", "ImportType", "Module"]
 
@@ -73,29 +76,44 @@ class Module:
     Args:
         binary: the module in the binary format.
         limits: ``limits.module_size`` bounds its size; the default `wattest.Limits` when None.
+        features: what beyond WebAssembly 3.0 it may use: ``"legacy_exceptions"``,
+            ``"wide_arithmetic"``, ``"custom_page_sizes"``.
 
     Raises:
         DecodeError: the bytes are not a module.
         LimitExceeded: the module is too large.
         TypeError: ``binary`` is not bytes-like.
+        ValueError: there is no feature of that name that can be turned on.
 
     Modules pickle and copy: as their binary, which is decoded again.
     """
 
     def __init__(
-        self, binary: bytes | bytearray | memoryview, *, limits: Limits | None = None
+        self,
+        binary: bytes | bytearray | memoryview,
+        *,
+        limits: Limits | None = None,
+        features: Iterable[str] = (),
     ) -> None:
         if not isinstance(binary, (bytes, bytearray, memoryview)):
             raise TypeError(
                 f"a module is made from bytes, not {type(binary).__name__}"
                 " (Module.from_file takes a path)"
             )
+        enabled = optional_features(features)
         self._syntax = decode_module(bytes(binary), limits=limits)
+        self._syntax.enabled = enabled
         self._validated = False
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, limits: Limits | None = None) -> Module:
-        """Read and decode a file in the binary format.
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        limits: Limits | None = None,
+        features: Iterable[str] = (),
+    ) -> Module:
+        """Read and decode a file in the binary format; the arguments are those of `Module`.
 
         Raises:
             OSError: the file cannot be read.
@@ -109,14 +127,14 @@ class Module:
                 binary += piece
         if len(binary) > allowed:
             raise LimitExceeded("module size", allowed)
-        return cls(binary, limits=limits)
+        return cls(binary, limits=limits, features=features)
 
     def validate(self) -> None:
         """Validate the whole module; does nothing when that has been done.
 
         Raises:
-            ValidationError: it breaks a typing rule, or needs a feature that is not supported
-                (the message then begins ``unsupported feature: NAME``).
+            ValidationError: it breaks a typing rule, or needs a feature that is not supported or
+                not turned on (the message then begins ``unsupported feature: NAME``).
             DecodeError: a function body is malformed.
         """
         self._validate(get_engine())
@@ -128,6 +146,29 @@ class Module:
             # Types that were shown with type indices are known now.
             for shown in ("imports", "exports"):
                 self.__dict__.pop(shown, None)
+
+    def _validate_in(self, engine: Engine, features: frozenset[str]) -> None:
+        """Validate for a store in which these features are on, for this module too.
+
+        Raises:
+            ValidationError, DecodeError: as `validate`.
+        """
+        own = self._syntax.enabled
+        if self._validated or features <= own:
+            self._validate(engine)
+            return
+        self._syntax.enabled = own | features
+        try:
+            self._validate(engine)
+        finally:
+            self._syntax.enabled = own
+        # What needs more than its own features must not be valid in another store.
+        self._validated = not OPTIONAL.intersection(features_used(self._syntax)) - own
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What beyond WebAssembly 3.0 it may use, as given."""
+        return self._syntax.enabled
 
     @property
     def binary(self) -> bytes:
@@ -208,7 +249,10 @@ class Module:
         if high is not None and high < low:
             raise ValidationError("size minimum must not be greater than maximum")
         if isinstance(desc, _core.MemType):
-            return MemoryType(low, high, address=desc.address, shared=desc.shared)
+            try:
+                return memory_type(desc)
+            except ValueError as error:
+                raise ValidationError(str(error)) from None
         element = self._closed(desc.elem)
         assert isinstance(element, _core.RefType)
         return TableType(element, low, high, address=desc.address)
@@ -232,7 +276,7 @@ class Module:
         return FuncType(comp.params, comp.results)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_module, (self._syntax.binary,))
+        return (_rebuild_module, (self._syntax.binary, self._syntax.enabled))
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name is not None else ""
@@ -247,7 +291,22 @@ class Module:
         return f"<wattest.Module{name}: {counts}, sha256 {self.sha256[:12]}>"
 
 
-def _rebuild_module(binary: bytes) -> Module:
+def optional_features(names: Iterable[str]) -> frozenset[str]:
+    """Names of features that can be turned on.
+
+    Raises:
+        ValueError: one is not.
+        TypeError: a string, where names are wanted.
+    """
+    if isinstance(names, str):
+        raise TypeError("features are a list of names, not a string")
+    wanted = frozenset(names)
+    for name in sorted(wanted - OPTIONAL):
+        raise ValueError(f"unknown feature {name!r}: choose from {', '.join(sorted(OPTIONAL))}")
+    return wanted
+
+
+def _rebuild_module(binary: bytes, features: frozenset[str] = frozenset()) -> Module:
     # The size was accepted when the module was first made.
     size = max(len(binary), Limits().module_size)
-    return Module(binary, limits=Limits(module_size=size))
+    return Module(binary, limits=Limits(module_size=size), features=features)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wattest.api.engines import get_engine
-from wattest.api.module import Module
+from wattest.api.module import Module, optional_features
 from wattest.engine import Engine, Limits
 from wattest.interp.runtime import Store as _Store
 
@@ -19,9 +21,10 @@ class Store(_Store):
         engine: ``"auto"``, ``"accel"`` or ``"reference"``; ``"auto"`` is the accelerator where it
             was built and can run the first module that is instantiated.
         limits: what the run may use; the defaults of `wattest.Limits` protect the host.
+        features: what beyond WebAssembly 3.0 every module in it may use (see `Module`).
 
     Attributes:
-        limits: as given.
+        limits, features: as given.
         fuel_used: units of fuel consumed so far (docs/fuel.md).
         fuel_limit: `FuelExhausted` is raised before ``fuel_used`` would exceed it, None for no
             bound; ``limits.fuel`` at first, may be set between calls.
@@ -31,11 +34,18 @@ class Store(_Store):
         peak_pages: largest number of pages that any memory has had.
 
     Raises:
-        ValueError: there is no engine of that name.
+        ValueError: there is no engine, or no feature, of that name.
         EngineUnavailable: that engine was not built.
     """
 
-    def __init__(self, engine: str = "auto", limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        engine: str = "auto",
+        limits: Limits | None = None,
+        *,
+        features: Iterable[str] = (),
+    ) -> None:
+        self.features = optional_features(features)
         self._engine = get_engine(engine)
         self._auto = engine == "auto"
         super().__init__(limits if limits is not None else Limits())
@@ -65,7 +75,7 @@ class Store(_Store):
         if not self._auto:
             return
         for module in modules:
-            module._validate(self._engine)
+            module._validate_in(self._engine, self.features)
         if not all(self._engine.supports(module._syntax) for module in modules):
             self._engine = get_engine("reference")
         self._auto = False

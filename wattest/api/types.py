@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Union
 
+from wattest.engine import PAGE_SIZE
 from wattest.interp import types as _core
 from wattest.interp.types import (
     ANYREF,
@@ -171,13 +172,14 @@ class MemoryType:
     """A memory type.
 
     Args:
-        minimum: pages of 64 KiB at the start.
+        minimum: pages at the start.
         maximum: pages it may grow to, or None.
         address: type of its addresses, ``"i32"`` or ``"i64"``.
         shared: whether it is shared between threads.
+        page_size: bytes in a page, 65536 or 1 (custom page sizes proposal).
 
     Raises:
-        ValueError: a negative size, a maximum below the minimum, or no address type.
+        ValueError: a negative size, a maximum below the minimum, no address type or no page size.
         TypeError: a size is not an int.
     """
 
@@ -185,6 +187,7 @@ class MemoryType:
     maximum: int | None
     address: NumType
     shared: bool
+    page_size: int
 
     def __init__(
         self,
@@ -193,19 +196,25 @@ class MemoryType:
         *,
         address: NumType | str = I32,
         shared: bool = False,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         _check_size(minimum, maximum)
+        if page_size not in (1, PAGE_SIZE):
+            raise ValueError(f"a page has 1 or {PAGE_SIZE} bytes, not {page_size}")
         object.__setattr__(self, "minimum", minimum)
         object.__setattr__(self, "maximum", maximum)
         object.__setattr__(self, "address", _address(address))
         object.__setattr__(self, "shared", bool(shared))
+        object.__setattr__(self, "page_size", page_size)
 
     def __str__(self) -> str:
         return repr(to_core(self))
 
     def __repr__(self) -> str:
         shown = _shown((), self.minimum, self.maximum, self.address)
-        return f"MemoryType({shown}{', shared=True' if self.shared else ''})"
+        shared = ", shared=True" if self.shared else ""
+        pages = "" if self.page_size == PAGE_SIZE else f", page_size={self.page_size}"
+        return f"MemoryType({shown}{shared}{pages})"
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -294,13 +303,29 @@ ExternType = Union[FuncType, MemoryType, TableType, GlobalType, TagType]
 """What an import wants or an export is."""
 
 
+def memory_type(core: _core.MemType) -> MemoryType:
+    """The user's form of the engine's memory type.
+
+    Raises:
+        ValueError: it is none that a valid module has.
+    """
+    return MemoryType(
+        core.limits.minimum,
+        core.limits.maximum,
+        address=core.address,
+        shared=core.shared,
+        page_size=1 << core.page_bits,
+    )
+
+
 def to_core(given: MemoryType | TableType | GlobalType) -> _core.ExternType:
     """The engine's form of a type (for functions see `core_functype`)."""
     if isinstance(given, GlobalType):
         return _core.GlobalType(given.valtype, given.mutable)
     limits = _core.SizeLimits(given.minimum, given.maximum)
     if isinstance(given, MemoryType):
-        return _core.MemType(limits, given.address, given.shared)
+        bits = given.page_size.bit_length() - 1
+        return _core.MemType(limits, given.address, given.shared, bits)
     return _core.TableType(limits, given.element, given.address)
 
 
@@ -327,5 +352,5 @@ def externtype_of(core: _core.ExternType) -> ExternType:
         return TagType(functype_of(core.type.comp))
     low, high = core.limits.minimum, core.limits.maximum
     if isinstance(core, _core.MemType):
-        return MemoryType(low, high, address=core.address, shared=core.shared)
+        return memory_type(core)
     return TableType(core.elem, low, high, address=core.address)

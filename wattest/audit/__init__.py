@@ -2,6 +2,7 @@
 
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number, readable_json
 from wattest.audit.cid import cid_v1_raw
+from wattest.audit.merkle import Member, ProofError, make_root, prove
 from wattest.audit.receipt import (
     PREDICATE_TYPE,
     RECEIPT_VERSION,
@@ -19,13 +20,17 @@ __all__ = [
     "RECEIPT_VERSION",
     "STATEMENT_TYPE",
     "ExternalLog",
+    "Member",
+    "ProofError",
     "Receipt",
     "ReceiptError",
     "Trace",
     "canonical_json",
     "cid_v1_raw",
     "make_receipt",
+    "make_root",
     "number",
+    "prove",
     "readable_json",
     "request_key",
     "request_of",

@@ -30,7 +30,7 @@ from wattest.audit.canonical import canonical_json, number, strict_json
 from wattest.audit.receipt import Receipt
 from wattest.audit.records import Content
 from wattest.audit.tape import TapeReader
-from wattest.audit.tracefile import TraceReader
+from wattest.audit.tracefile import TraceError, TraceReader
 from wattest.errors import EvidenceError, one_line
 
 __all__ = ["BUNDLE_FORMAT", "Bundle", "BundleError", "Spool", "write_bundle"]
@@ -257,6 +257,27 @@ class Bundle:
             return
         with self._unpacked("tape.jsonl") as file:
             yield TapeReader(file, self.object_bytes)
+
+    def check_trace(self) -> None:
+        """See that the trace is that of the receipt's run; raises BundleError, ReceiptError."""
+        claim = self.receipt().claim
+        try:
+            with self.trace() as trace:
+                for _ in trace:
+                    pass
+        except TraceError as error:
+            raise BundleError(f"its trace, {error}") from error
+        assert trace.end is not None
+        try:
+            result = claim["result"]
+            program = claim["program"]["sha256"]
+            theirs = tuple(result[name] for name in ("traceRoot", "hostCalls", "status", "fuel"))
+        except (KeyError, TypeError) as error:
+            raise BundleError("the claim's result is missing or malformed") from error
+        end = trace.end
+        ours = (end.root, number(end.calls), end.status, number(end.fuel))
+        if (trace.sha256, *ours) != (program, *theirs):
+            raise BundleError("its trace is not that of its receipt's run")
 
     def check(self) -> None:
         """Read everything once, to know that it is whole; raises BundleError."""

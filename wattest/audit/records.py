@@ -109,17 +109,19 @@ class Policy:
         clock: ``"virtual"`` or ``"real"``.
         seed: of the random stream; None when the system's random bytes were asked for.
         limits: of the run.
+        features: what beyond WebAssembly 3.0 the modules could use.
     """
 
     clock: str
     seed: str | None
     limits: Limits
+    features: frozenset[str] = frozenset()
 
     def to_json(self) -> Json:
-        """Clock, random source, fuel version and limits."""
+        """Clock, random source, fuel version and limits, and features where any was given."""
         limits = self.limits
         milliseconds = None if limits.wall_time is None else round(limits.wall_time * 1000)
-        return {
+        policy: Json = {
             "clock": self.clock,
             "random": {"source": "system"}
             if self.seed is None
@@ -138,6 +140,9 @@ class Policy:
                 "bytesWritten": number(limits.bytes_written),
             },
         }
+        if self.features:
+            policy["features"] = sorted(self.features)
+        return policy
 
 
 @dataclass(frozen=True)
@@ -231,6 +236,7 @@ class External:
         changed: guest paths of input files that changed while the run could read them.
         live_stdin: whether standard input came while the guest ran; then `Claim.stdin` is what
             it took of it.
+        tape: the recording of all that came, when it was recorded or is played.
     """
 
     values: int = 0
@@ -238,9 +244,10 @@ class External:
     directories: Sequence[tuple[str, bool]] = ()
     changed: Sequence[str] = ()
     live_stdin: bool = False
+    tape: Content | None = None
 
     def to_json(self) -> Json:
-        """All of it; ``liveStdin`` only where it is true."""
+        """All of it; ``liveStdin`` only where it is true, ``tape`` where there is one."""
         external: Json = {
             "values": {"count": number(self.values), "root": self.values_root},
             "directories": [
@@ -250,6 +257,8 @@ class External:
         }
         if self.live_stdin:
             external["liveStdin"] = True
+        if self.tape is not None:
+            external["tape"] = self.tape.to_json()
         return external
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from wattest.audit.canonical import canonical_json, number
+from wattest.audit.records import Content
 from wattest.errors import EvidenceError, OutputError, ReplayDiverged, one_line
 from wattest.wasi.abi import Errno, WasiError
 from wattest.wasi.vfs.node import Context, Stat
@@ -58,14 +59,23 @@ class TapeWriter:
         self._keep = keep
         self._handles = 0
         self._inner: list[Json] | None = None
+        self._state, self._size = hashlib.sha256(), 0
         self.lines = 0
         self._write({"format": TAPE_FORMAT})
 
     def _write(self, value: Json) -> None:
+        line = canonical_json(value) + b"\n"
+        self._state.update(line)
+        self._size += len(line)
         try:
-            self._file.write(canonical_json(value) + b"\n")
+            self._file.write(line)
         except OSError as error:
             raise OutputError(f"cannot record: {error.strerror or error}") from error
+
+    @property
+    def content(self) -> Content:
+        """Digest and size of the tape so far."""
+        return Content(self._state.hexdigest(), self._size)
 
     def on_external(self, source: str, value: int | bytes) -> None:
         """See `wattest.wasi.observe.Recorder`."""
@@ -164,9 +174,14 @@ class TapeReader:
         self._find = find
         self._handles = 0
         self._number = 0
-        self._ahead: Json | None = None
+        self._state, self._size = hashlib.sha256(), 0
         if self._next() != {"format": TAPE_FORMAT}:
             raise self._wrong(f'its first line is not {{"format":"{TAPE_FORMAT}"}}')
+
+    @property
+    def content(self) -> Content:
+        """Digest and size of what was played so far."""
+        return Content(self._state.hexdigest(), self._size)
 
     # What the run asks.
 
@@ -243,22 +258,24 @@ class TapeReader:
             raise WasiError(errno)
         return self._answer(method, arguments, line.get("answer"))
 
-    @property
-    def at_end(self) -> bool:
-        """Whether all of it was played."""
-        self._ahead = self._next()
-        return self._ahead is None
+    def check_end(self) -> None:
+        """Raise ReplayDiverged unless all of it was played; TapeError when it is malformed."""
+        line = self._next()
+        if line is not None:
+            raise ReplayDiverged(
+                f"the tape holds more than the run asked for: the recorded one "
+                f"{self._described(line)}"
+            )
 
     # Reading.
 
     def _next(self) -> Json | None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            return ahead
         line = self._file.readline(_LONGEST_LINE + 1)
         if not line:
             return None
         self._number += 1
+        self._state.update(line)
+        self._size += len(line)
         if len(line) > _LONGEST_LINE:
             raise self._wrong(f"longer than {_LONGEST_LINE} bytes")
         try:

@@ -31,6 +31,7 @@ COMMANDS = (
     "run",
     "trace",
     "replay",
+    "map",
     "verify",
     "sign",
     "keygen",

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from wattest.audit import readable_json
 from wattest.cli.messages import printable, put, writing
+from wattest.cli.options import features_option
 from wattest.cli.tables import make_console
-from wattest.interp.features import DESCRIPTIONS
+from wattest.interp.features import DESCRIPTIONS, OPTIONAL
 from wattest.jobs.modules import inspect_module
 
 __all__ = ["inspect"]
@@ -27,13 +28,14 @@ _KINDS = {
 
 @click.command(short_help="Show what a module is, imports, exports and needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@features_option
 @click.argument("program", type=click.Path(path_type=Path))
-def inspect(program: Path, as_json: bool) -> None:
+def inspect(program: Path, as_json: bool, features: frozenset[str]) -> None:
     """Show what PROGRAM is: sections, imports, exports, memories, features, producers.
 
     It is not run. A module that is not valid is shown as far as it can be.
     """
-    found = inspect_module(program)
+    found = inspect_module(program, features)
     if as_json:
         put(readable_json(found), newline=False)
     else:
@@ -114,7 +116,11 @@ def _facts(program: Path, found: dict[str, Any]) -> Iterable[tuple[str, str]]:
         shown = f"function {start['index']}"
         yield "start", shown if start["name"] is None else f"{start['name']} ({shown})"
     for feature in found["features"]:
-        missing = ": not supported here" if feature in found["unsupported"] else ""
+        missing = ""
+        if feature in found["unsupported"]:
+            missing = ": not supported here"
+            if feature in OPTIONAL:
+                missing = f": off, --features {feature} turns it on"
         yield "feature", f"{feature}: {DESCRIPTIONS.get(feature, feature)}{missing}"
 
 

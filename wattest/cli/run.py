@@ -22,6 +22,7 @@ from wattest.cli.messages import (
     stderr_is_terminal,
     trap_message,
 )
+from wattest.cli.options import features_option
 from wattest.cli.specs import spec_of
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
@@ -92,6 +93,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     show_default=True,
     help="What executes it.",
 )
+@features_option
 @click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
 @click.option(
     "--invoke",
@@ -205,6 +207,7 @@ def run(
     directories: tuple[str, ...],
     stdin: str | None,
     engine: str,
+    features: frozenset[str],
     entry_point: str | None,
     invoke: str | None,
     modules: tuple[str, ...],

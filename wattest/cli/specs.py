@@ -50,6 +50,7 @@ def spec_of(options: Mapping[str, Any]) -> JobSpec:
             **dict(options["more_limits"]),
         ),
         engine=options["engine"],
+        features=options.get("features", frozenset()),
     )
 
 

@@ -101,11 +101,12 @@ class WattestAdapter:
         exports["table"] = api.Table(api.TableType("funcref", 10, 20))
         exports["table64"] = api.Table(api.TableType("funcref", 10, 20, address="i64"))
         exports["memory"] = api.Memory(1, 2)
+        exports["shared_memory"] = api.Memory(api.MemoryType(1, 2, shared=True))
         return exports
 
     def load(self, binary: bytes) -> api.Module:
         with _in_suite_terms():
-            module = api.Module(binary)
+            module = api.Module(binary, features=self._features)
             # `validate` of the public API asks whichever engine is "auto".
             module._validate(self._store.engine)
             return module

@@ -188,7 +188,7 @@ class WasmtimeAdapter:
                 linker.define_instance(self._store, name, found.instance)
             instance = linker.instantiate(self._store, compiled)
             try:
-                decoded = Module(binary)
+                decoded = Module(binary, features=self._features)
                 decoded.validate()
             except WattestError:
                 return _Instance(instance, {})

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.conformance.legacy import unfolded
 from wattest.conformance.tools import run_wasm_tools, wasm_tools_version
 from wattest.errors import InputError, WattestError
 from wattest.interp.decode import decode_module
@@ -127,9 +128,14 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f"{source.stem}-"))
         try:
-            done = run_wasm_tools(
-                "json-from-wast", source, "-o", fresh / "commands.json", "--wasm-dir", fresh
-            )
+            done = _converted(source, fresh)
+            if done.returncode != 0:
+                rewritten = unfolded(text.decode("utf-8", "replace"))
+                if rewritten is not None:
+                    again = fresh / source.name
+                    again.write_text(rewritten, encoding="utf-8")
+                    second = _converted(again, fresh)
+                    done = second if second.returncode == 0 else done
         except subprocess.TimeoutExpired as error:
             shutil.rmtree(fresh)
             raise ConversionError(f"wasm-tools took more than {error.timeout:g} s") from error
@@ -142,6 +148,12 @@ def convert(source: Path, cache: Path) -> tuple[list[dict[str, Any]], Path]:
             # Another process was faster.
             shutil.rmtree(fresh)
     return _commands(folder / "commands.json"), folder
+
+
+def _converted(source: Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    return run_wasm_tools(
+        "json-from-wast", source, "-o", folder / "commands.json", "--wasm-dir", folder
+    )
 
 
 def _commands(path: Path) -> list[dict[str, Any]]:

@@ -75,7 +75,12 @@ def _import(inst: ModuleInst, externs: Sequence[Extern]) -> None:
             inst.tables.append(extern)
         elif isinstance(extern, MemInst):
             inst.mems.append(extern)
-            inst.store.note_pages(extern.pages)
+            inst.store.note_pages(extern.blocks)
+            if inst.store.track_writes and extern.dirty is None:
+                extern.track()
+                # Code of another store may write it and not say so.
+                extern.shared = extern.linked
+            extern.linked = True
         elif isinstance(extern, GlobalInst):
             inst.globals.append(extern)
         elif isinstance(extern, TagInst):
@@ -126,7 +131,10 @@ def allocate(inst: ModuleInst, evaluate: Evaluate) -> None:
     pages, elements = Budget(store.limits.memory_pages), Budget(store.limits.table_elements)
     for memtype in module.mems:
         mem = MemInst(memtype, store.limits, pages)
-        store.note_pages(mem.pages)
+        store.note_pages(mem.blocks)
+        if store.track_writes:
+            mem.track()
+        mem.linked = True
         inst.mems.append(mem)
     inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]
     for definition in module.globals:

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattest.interp.execute import aggregate, control
+from wattest.interp.execute import aggregate, control, memory
 from wattest.interp.execute.functions import FUNCTIONS
 from wattest.interp.module import Instr
 from wattest.interp.opcodes import Opcode
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CALLS",
     "COMPUTED_CALLS",
+    "MARKS",
     "TAIL_CALLS",
     "VARIADIC",
     "Builder",
@@ -78,12 +79,13 @@ _BOUND: dict[str, Callable[[ModuleInst, Any], tuple[Any, ...]]] = {
     "field": lambda inst, imm: (imm,),
     "u32": lambda inst, imm: (imm,),
     "valtypes": lambda inst, imm: (),
+    "zero": lambda inst, imm: (),
     "lane": lambda inst, imm: (imm,),
     "lanes": lambda inst, imm: (imm,),
 }
 """For each kind of immediate, what an instruction's function gets for it."""
 
-_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "valtypes": 0}
+_BOUND_COUNT = dict.fromkeys(_BOUND, 1) | {"memarg": 2, "valtypes": 0, "zero": 0}
 
 
 class Straight:
@@ -91,7 +93,7 @@ class Straight:
 
     __slots__ = (
         "bound", "bulk", "effect", "function", "operands", "ordered", "pushes", "store", "text",
-        "traps",
+        "traps", "writes",
     )  # fmt: skip
 
     def __init__(self, op: Opcode, function: Callable[..., Any]) -> None:
@@ -106,6 +108,8 @@ class Straight:
             self.operands = len(names) - self.bulk - self.store - self.bound
             self.pushes = function.__annotations__["return"] != "None"
         memarg = op.immediates[:1] == ("memarg",)
+        # Bytes that a store, or an atomic read-modify-write, writes.
+        self.writes = op.width if memarg and (not self.pushes or ".rmw" in op.name) else 0
         self.traps = (
             memarg
             or op.name in _CAN_TRAP
@@ -113,7 +117,7 @@ class Straight:
             or ".trunc_f" in op.name
         )
         reads = op.name in ("global.get", "memory.size", "table.size")
-        self.effect = not self.pushes or self.store
+        self.effect = not self.pushes or self.store or ".atomic.rmw" in op.name
         self.ordered = self.traps or reads
         self.text: Template | None = None
 
@@ -141,6 +145,9 @@ VARIADIC = frozenset({"struct.new", "array.new_fixed"})
 """They pop as many operands as their type has fields or their immediate says."""
 
 _CONSTANTS = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "v128.const"})
+MARKS = frozenset({"end", "else", "catch", "catch_all", "delegate"})
+"""They only mark where parts of blocks end; they are no instructions."""
+
 _LOCALS = {"local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1)}
 
 
@@ -161,6 +168,8 @@ def stack_effect(op: Opcode) -> tuple[int, int]:
         return (0, 1)
     if name in _LOCALS:
         return _LOCALS[name]
+    if op.params is not None and op.results is not None and len(op.results) == 2:
+        return (len(op.params), 2)
     straight = straight_row(op)
     return (straight.operands, int(straight.pushes))
 
@@ -266,6 +275,8 @@ class Builder:
             self.pop()
         elif name in VARIADIC:
             self.variadic(op, imm, pc)
+        elif op.results is not None and len(op.results) == 2:
+            self.pair(op)
         elif name != "nop":
             row = _ROWS.get(name) or straight_row(op)
             self.apply(row, self.bound(op, imm) if row.bound else (), pc)
@@ -283,6 +294,18 @@ class Builder:
         values = Expression(("r[", *a, ":", *b, "]"), ())
         self.emit((*slot(begin).parts, " = ", *text.fill(bound, (values,))), pc)
         self.height += 1
+
+    def pair(self, op: Opcode) -> None:
+        """An instruction that pushes two values; both go into their slots at once."""
+        assert op.params is not None
+        self.settle_all()
+        self.height -= len(op.params)
+        begin = self.home(self.height)
+        operands = [slot(begin + at) for at in range(len(op.params))]
+        a, b = constant(begin).parts, constant(begin + 2).parts
+        text = template(FUNCTIONS[op.name], 0).fill((), operands)
+        self.emit(("r[", *a, ":", *b, "] = ", *text), -1)
+        self.height += 2
 
     def bound(self, op: Opcode, imm: Any) -> list[Any]:
         """What an instruction's function gets for its immediates."""
@@ -317,6 +340,8 @@ class Builder:
         text = row.text
         if text is None:
             text = row.text = template(row.function, len(bound))
+        if row.writes and self.code.inst.store.track_writes:
+            self.mark(row, bound)
         operands = self.operands(row, text, len(bound))
         if row.ordered or row.effect:
             self.settle_ordered()
@@ -336,6 +361,16 @@ class Builder:
             self.push(Expression(parts, test, size, slots, ordered, trap_pc, names), now=row.effect)
         else:
             self.emit(parts, trap_pc)
+
+    def mark(self, row: Straight, bound: Sequence[Any]) -> None:
+        """Before a store: note what it is going to write."""
+        base = self.height - row.operands
+        for index in range(base, self.height):
+            self.settle(index)
+        self.settle_ordered()
+        text = template(memory.mark_store, 3)
+        place = bound[row.store : row.store + 2]
+        self.emit(text.fill((*place, row.writes), (slot(self.home(base)),)), -1)
 
     # Segments
 
@@ -357,9 +392,12 @@ class Builder:
                 end = self.home(self.height)
                 self.site(RETURN, pc, end - code.results, end)
                 break
-            if name == "else":
-                pc = arms[pc]
-                continue
+            if name in MARKS:
+                if pc in code.drops:
+                    self.drop_exception(*code.drops[pc])
+                if pc in arms:
+                    pc = arms[pc]
+                    continue
             if name in _CONTROL:
                 if _CONTROL[name](self, instr, pc):
                     break
@@ -398,6 +436,22 @@ class Builder:
     def nothing(self, instr: Instr, pc: int) -> bool:
         """``block``, ``loop`` and ``end`` only mark places; branches know where they go."""
         return False
+
+    def drop_exception(self, height: int, count: int) -> None:
+        """Leave an older handler: its results go where the exception lies under them."""
+        self.settle_all()
+        if count:
+            home = self.home(height)
+            a, b, c, d = (constant(home + at).parts for at in (0, count, 1, 1 + count))
+            self.emit(("r[", *a, ":", *b, "] = r[", *c, ":", *d, "]"), -1)
+        self.height = height + count
+
+    def rethrow(self, instr: Instr, pc: int) -> bool:
+        """Throw what a handler around has caught."""
+        self.settle_all()
+        home = self.home(self.code.rethrows[pc])
+        self.site(THROW, pc, home, home)
+        return True
 
     def unreachable(self, instr: Instr, pc: int) -> bool:
         self.settle_all()
@@ -585,4 +639,9 @@ _CONTROL: dict[str, Callable[[Builder, Instr, int], bool]] = {
     "try_table": Builder.nothing,
     "throw": Builder.throw,
     "throw_ref": Builder.throw,
+    "try": Builder.nothing,
+    "delegate": Builder.nothing,
+    "catch": Builder.nothing,
+    "catch_all": Builder.nothing,
+    "rethrow": Builder.rethrow,
 }

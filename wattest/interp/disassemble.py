@@ -59,7 +59,7 @@ _SHOWN_LOCALS = 50_000
 _INDENT = "  "
 _DEEPEST = 64
 """Levels of indentation; deeper blocks stay in that column, so that lines stay short."""
-_BLOCKS = frozenset({"block", "loop", "if", "try_table"})
+_BLOCKS = frozenset({"block", "loop", "if", "try_table", "try"})
 
 
 def disassemble_function(module: Module, index: int) -> str:
@@ -198,6 +198,7 @@ class _Printer:
             "tag": self.tags.__getitem__,
             "field": str,
             "u32": str,
+            "zero": lambda _: "",
             "lane": str,
             "local": str,
             "lanes": lambda lanes: " ".join(map(str, lanes)),
@@ -275,7 +276,8 @@ class _Printer:
     def memtype(self, memtype: MemType) -> str:
         """A memory type."""
         shared = " shared" if memtype.shared else ""
-        return self.limits(memtype.limits, memtype.address) + shared
+        size = "" if memtype.page_bits == 16 else f" (pagesize {1 << memtype.page_bits})"
+        return self.limits(memtype.limits, memtype.address) + shared + size
 
     def tabletype(self, tabletype: TableType) -> str:
         """A table type."""
@@ -558,13 +560,15 @@ class _Body:
     def line(self, instr: Instr) -> str:
         """An instruction, indented by its depth."""
         name = instr.op.name
-        if name == "end":
+        if name in ("end", "delegate"):
             label, _ = self.open.pop()
             if label is not None:
                 self.heights[label].pop()
-            return self.indent() + "end"
-        if name == "else":
-            return _INDENT * min(len(self.open), _DEEPEST) + "else"
+            target = f" {self.label(instr.imm)}" if name == "delegate" else ""
+            return self.indent() + name + target
+        if name in ("else", "catch", "catch_all"):
+            tag = f" {self.printer.tags[instr.imm]}" if name == "catch" else ""
+            return _INDENT * min(len(self.open), _DEEPEST) + name + tag
         indent = self.indent()
         if name in _BLOCKS:
             return indent + self.block(instr)

@@ -56,6 +56,7 @@ SUPPORTED: frozenset[str] = frozenset(
         "exceptions",
         "simd",
         "relaxed_simd",
+        "threads",
     }
 )
 """What the reference engine executes."""

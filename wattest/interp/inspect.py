@@ -114,6 +114,7 @@ def describe(module: Module) -> dict[str, Any]:
                 "imported": imported,
                 **_limits(memory.limits, memory.address),
                 "shared": memory.shared,
+                "page_size": 1 << memory.page_bits,
             }
             for index, (imported, memory) in enumerate(spaces["memory"])
         ],
@@ -360,6 +361,7 @@ class _FeatureScan:
         elif isinstance(desc, MemType):
             self.add("memory64", desc.address is T.I64)
             self.add("threads", desc.shared)
+            self.add("custom_page_sizes", desc.page_bits != 16)
         elif isinstance(desc, GlobalType):
             self.storage(desc.valtype)
         elif isinstance(desc, TagType):

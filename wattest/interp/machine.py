@@ -22,9 +22,11 @@ from wattest.errors import (
     StackExhausted,
     Trap,
 )
-from wattest.interp.builder import CALLS
+from wattest.interp.builder import CALLS, MARKS
 from wattest.interp.execute.functions import trap_kind
+from wattest.interp.interrupts import Interrupts
 from wattest.interp.module import Instr
+from wattest.interp.nesting import LEVELS_A_THREAD, MAX_NESTING, deeper
 from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ExnInst, FuncInst, HostFunc, Store, WasmFunc
 from wattest.interp.segments import (
@@ -40,13 +42,10 @@ from wattest.interp.segments import (
 )
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
 
-__all__ = ["MAX_NESTING", "Frame", "Machine"]
+__all__ = ["Frame", "Machine"]
 
-_SLICE = 100_000
+_SLICE = 25_000
 """Fuel between two calls of `Store.on_slice`, unless a segment alone costs more."""
-
-MAX_NESTING = 100
-"""Invocations that may be in progress at once, each but the first from a host function."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,7 @@ class Machine:
         self._at_rest = True
         self._entered = False
         self._running = False
+        self._interrupts: Interrupts | None = None
         # Whether the host function whose call is in progress has called the guest.
         self._gone = False
 
@@ -168,6 +168,11 @@ class Machine:
             and self.results is None
             and (not self._entered or self.outer is self.store.machine)
         )
+
+    @property
+    def in_host(self) -> bool:
+        """Whether a host function is being called."""
+        return self._calling is not None
 
     @property
     def at_border(self) -> bool:
@@ -243,6 +248,13 @@ class Machine:
         """
         if self.results is not None:
             return self.results
+        nesting = self.store.nesting
+        if nesting and nesting % LEVELS_A_THREAD == 0:
+            return deeper(self.store, self._run_here)
+        return self._run_here()
+
+    def _run_here(self) -> list[Any]:
+        """The same, on this thread."""
         self._enter()
         try:
             if self._calling is not None:
@@ -307,6 +319,8 @@ class Machine:
         store.entries += 1
         self.outer, store.machine = store.machine, self
         self._entered = self._running = True
+        if self.outer is None and store.interrupts is None:
+            self._interrupts = store.interrupts = Interrupts(store)
         if (
             store.nesting > MAX_NESTING
             or store.frames > limits.frames
@@ -322,6 +336,10 @@ class Machine:
         store.nesting -= 1
         store.machine = self.outer
         self._running = False
+        if self._interrupts is not None:
+            interrupts, self._interrupts = self._interrupts, None
+            store.interrupts = None
+            interrupts.remove()
 
     def _save(self, code: FunctionCode, r: list[Any], pc: int, owed: bool) -> None:
         """Make the state that of the machine at rest."""
@@ -458,8 +476,12 @@ class Machine:
                 self._exhausted(cost, border=True)
             store.fuel_used += cost
             self._owed = False
-        while code.instrs[pc].op.name in ("end", "else") and pc < len(code.instrs) - 1:
-            pc = code.arms[pc] if code.instrs[pc].op.name == "else" else pc + 1
+        while code.instrs[pc].op.name in MARKS and pc < len(code.instrs) - 1:
+            if pc in code.drops:
+                height, count = code.drops[pc]
+                begin = code.locals + height
+                r[begin : begin + count] = r[begin + 1 : begin + 1 + count]
+            pc = code.arms.get(pc, pc + 1)
         self._pc = pc
         segment = code.single(pc)
         try:
@@ -597,6 +619,8 @@ class Machine:
         values = [] if clause.tag is None else exn.values
         if clause.ref:
             values = [*values, exn]
+        if label.keeps:
+            values = [exn, *values]
         begin = code.locals + label.height
         r[begin : begin + len(values)] = values
         return code.edge(label.pc, charged=True), r, gone, room
@@ -633,8 +657,15 @@ class Machine:
             store.on_charge(self, units)
 
     def _break(self) -> None:
-        """At a segment border: call `Store.on_break` if it is time."""
+        """At a segment border: Ctrl-C; call `Store.on_break` if it is time."""
         store = self.store
+        interrupts = store.interrupts
+        if store.interrupted or (interrupts is not None and interrupts.pending):
+            store.interrupted = False
+            if interrupts is not None:
+                interrupts.pending = False
+            self._at_rest = True
+            raise KeyboardInterrupt
         if (
             store.break_at is not None
             and store.on_break is not None

@@ -178,7 +178,7 @@ def match_limits(sub: SizeLimits, sup: SizeLimits) -> bool:
 def match_memtype(sub: MemType, sup: MemType) -> bool:
     """``sub <= sup`` (spec 3.3.14)."""
     same = sub.address is sup.address and sub.shared == sup.shared
-    return same and match_limits(sub.limits, sup.limits)
+    return same and sub.page_bits == sup.page_bits and match_limits(sub.limits, sup.limits)
 
 
 def match_tabletype(sub: TableType, sup: TableType) -> bool:

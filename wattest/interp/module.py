@@ -330,6 +330,7 @@ class Module:
         sections: all sections, in order.
         customs: custom sections, in order.
         names: the name section; empty where there is none.
+        enabled: features of `wattest.interp.features.OPTIONAL` that it may use.
         types: the defined types by type index; set by the validator.
         facts: of each function defined in the module, in order; set by the validator.
         func_types: type index of each function, imports first; set by the decoder.
@@ -356,6 +357,7 @@ class Module:
     sections: tuple[Section, ...] = ()
     customs: tuple[CustomSection, ...] = ()
     names: Names = field(default_factory=Names)
+    enabled: frozenset[str] = frozenset()
     types: tuple[DefType, ...] | None = None
     facts: Sequence[FuncFacts] | None = None
     func_types: tuple[int, ...] = ()

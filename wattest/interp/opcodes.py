@@ -1,8 +1,8 @@
 """THE table of instructions (spec chapters 2.4, 3.4, 5.4).
 
-Every instruction of WebAssembly 3.0 is stated here once: opcode bytes, name, immediates, type
-and the feature that brought it. The decoder, the validator, both engines, the disassembler and
-the documentation read this table; none of them repeats it.
+Every instruction of WebAssembly 3.0, and of the proposals beyond it that wattest knows, is stated
+here once: opcode bytes, name, immediates, type and the feature that brought it. The decoder, the
+validator, both engines, the disassembler and the documentation read this table; none repeats it.
 
 Columns of a row:
 
@@ -26,12 +26,13 @@ Columns of a row:
   ``castop``                          ``(label, source RefType, target RefType)``
   ``catches``                         a tuple of `Catch`
   ``u32``                             an unsigned int
+  ``zero``                            None; a byte that must be zero
   ==================================  =====================================================
 
   An instruction with one immediate carries it bare, with several as a tuple, with none ``None``.
 - type: ``operands -> results`` where it is fixed; ``A`` is the address type of the memory that
   the immediates name. ``*`` means that the validator has a rule for this instruction.
-- feature: the proposal that brought it into the standard, or ``mvp``.
+- feature: the proposal that brought it, or ``mvp``.
 """
 
 from __future__ import annotations
@@ -81,6 +82,13 @@ d5     | br_on_null                          | label             | *            
 d6     | br_on_non_null                      | label             | *                       | function_references
 fb 18  | br_on_cast                          | castop            | *                       | gc
 fb 19  | br_on_cast_fail                     | castop            | *                       | gc
+
+# The older exception instructions (the proposal's first version, left out of the standard)
+06     | try                                 | blocktype         | *                       | legacy_exceptions
+07     | catch                               | tag               | *                       | legacy_exceptions
+09     | rethrow                             | label             | *                       | legacy_exceptions
+18     | delegate                            | label             | *                       | legacy_exceptions
+19     | catch_all                           | -                 | *                       | legacy_exceptions
 
 # Parametric instructions (spec 3.4.1, 4.6.1)
 1a     | drop                                | -                 | *                       | mvp
@@ -574,6 +582,81 @@ fd 110 | f64x2.relaxed_max                   | -                 | v128 v128 -> 
 fd 111 | i16x8.relaxed_q15mulr_s             | -                 | v128 v128 -> v128       | relaxed_simd
 fd 112 | i16x8.relaxed_dot_i8x16_i7x16_s     | -                 | v128 v128 -> v128       | relaxed_simd
 fd 113 | i32x4.relaxed_dot_i8x16_i7x16_add_s | -                 | v128 v128 v128 -> v128  | relaxed_simd
+
+# Wide arithmetic (the proposal of that name)
+fc 13  | i64.add128                          | -                 | i64 i64 i64 i64 -> i64 i64 | wide_arithmetic
+fc 14  | i64.sub128                          | -                 | i64 i64 i64 i64 -> i64 i64 | wide_arithmetic
+fc 15  | i64.mul_wide_s                      | -                 | i64 i64 -> i64 i64      | wide_arithmetic
+fc 16  | i64.mul_wide_u                      | -                 | i64 i64 -> i64 i64      | wide_arithmetic
+
+# Atomic instructions (the threads proposal)
+fe 00  | memory.atomic.notify                | memarg:4          | A i32 -> i32            | threads
+fe 01  | memory.atomic.wait32                | memarg:4          | A i32 i64 -> i32        | threads
+fe 02  | memory.atomic.wait64                | memarg:8          | A i64 i64 -> i32        | threads
+fe 03  | atomic.fence                        | zero              | ->                      | threads
+fe 10  | i32.atomic.load                     | memarg:4          | A -> i32                | threads
+fe 11  | i64.atomic.load                     | memarg:8          | A -> i64                | threads
+fe 12  | i32.atomic.load8_u                  | memarg:1          | A -> i32                | threads
+fe 13  | i32.atomic.load16_u                 | memarg:2          | A -> i32                | threads
+fe 14  | i64.atomic.load8_u                  | memarg:1          | A -> i64                | threads
+fe 15  | i64.atomic.load16_u                 | memarg:2          | A -> i64                | threads
+fe 16  | i64.atomic.load32_u                 | memarg:4          | A -> i64                | threads
+fe 17  | i32.atomic.store                    | memarg:4          | A i32 ->                | threads
+fe 18  | i64.atomic.store                    | memarg:8          | A i64 ->                | threads
+fe 19  | i32.atomic.store8                   | memarg:1          | A i32 ->                | threads
+fe 1a  | i32.atomic.store16                  | memarg:2          | A i32 ->                | threads
+fe 1b  | i64.atomic.store8                   | memarg:1          | A i64 ->                | threads
+fe 1c  | i64.atomic.store16                  | memarg:2          | A i64 ->                | threads
+fe 1d  | i64.atomic.store32                  | memarg:4          | A i64 ->                | threads
+fe 1e  | i32.atomic.rmw.add                  | memarg:4          | A i32 -> i32            | threads
+fe 1f  | i64.atomic.rmw.add                  | memarg:8          | A i64 -> i64            | threads
+fe 20  | i32.atomic.rmw8.add_u               | memarg:1          | A i32 -> i32            | threads
+fe 21  | i32.atomic.rmw16.add_u              | memarg:2          | A i32 -> i32            | threads
+fe 22  | i64.atomic.rmw8.add_u               | memarg:1          | A i64 -> i64            | threads
+fe 23  | i64.atomic.rmw16.add_u              | memarg:2          | A i64 -> i64            | threads
+fe 24  | i64.atomic.rmw32.add_u              | memarg:4          | A i64 -> i64            | threads
+fe 25  | i32.atomic.rmw.sub                  | memarg:4          | A i32 -> i32            | threads
+fe 26  | i64.atomic.rmw.sub                  | memarg:8          | A i64 -> i64            | threads
+fe 27  | i32.atomic.rmw8.sub_u               | memarg:1          | A i32 -> i32            | threads
+fe 28  | i32.atomic.rmw16.sub_u              | memarg:2          | A i32 -> i32            | threads
+fe 29  | i64.atomic.rmw8.sub_u               | memarg:1          | A i64 -> i64            | threads
+fe 2a  | i64.atomic.rmw16.sub_u              | memarg:2          | A i64 -> i64            | threads
+fe 2b  | i64.atomic.rmw32.sub_u              | memarg:4          | A i64 -> i64            | threads
+fe 2c  | i32.atomic.rmw.and                  | memarg:4          | A i32 -> i32            | threads
+fe 2d  | i64.atomic.rmw.and                  | memarg:8          | A i64 -> i64            | threads
+fe 2e  | i32.atomic.rmw8.and_u               | memarg:1          | A i32 -> i32            | threads
+fe 2f  | i32.atomic.rmw16.and_u              | memarg:2          | A i32 -> i32            | threads
+fe 30  | i64.atomic.rmw8.and_u               | memarg:1          | A i64 -> i64            | threads
+fe 31  | i64.atomic.rmw16.and_u              | memarg:2          | A i64 -> i64            | threads
+fe 32  | i64.atomic.rmw32.and_u              | memarg:4          | A i64 -> i64            | threads
+fe 33  | i32.atomic.rmw.or                   | memarg:4          | A i32 -> i32            | threads
+fe 34  | i64.atomic.rmw.or                   | memarg:8          | A i64 -> i64            | threads
+fe 35  | i32.atomic.rmw8.or_u                | memarg:1          | A i32 -> i32            | threads
+fe 36  | i32.atomic.rmw16.or_u               | memarg:2          | A i32 -> i32            | threads
+fe 37  | i64.atomic.rmw8.or_u                | memarg:1          | A i64 -> i64            | threads
+fe 38  | i64.atomic.rmw16.or_u               | memarg:2          | A i64 -> i64            | threads
+fe 39  | i64.atomic.rmw32.or_u               | memarg:4          | A i64 -> i64            | threads
+fe 3a  | i32.atomic.rmw.xor                  | memarg:4          | A i32 -> i32            | threads
+fe 3b  | i64.atomic.rmw.xor                  | memarg:8          | A i64 -> i64            | threads
+fe 3c  | i32.atomic.rmw8.xor_u               | memarg:1          | A i32 -> i32            | threads
+fe 3d  | i32.atomic.rmw16.xor_u              | memarg:2          | A i32 -> i32            | threads
+fe 3e  | i64.atomic.rmw8.xor_u               | memarg:1          | A i64 -> i64            | threads
+fe 3f  | i64.atomic.rmw16.xor_u              | memarg:2          | A i64 -> i64            | threads
+fe 40  | i64.atomic.rmw32.xor_u              | memarg:4          | A i64 -> i64            | threads
+fe 41  | i32.atomic.rmw.xchg                 | memarg:4          | A i32 -> i32            | threads
+fe 42  | i64.atomic.rmw.xchg                 | memarg:8          | A i64 -> i64            | threads
+fe 43  | i32.atomic.rmw8.xchg_u              | memarg:1          | A i32 -> i32            | threads
+fe 44  | i32.atomic.rmw16.xchg_u             | memarg:2          | A i32 -> i32            | threads
+fe 45  | i64.atomic.rmw8.xchg_u              | memarg:1          | A i64 -> i64            | threads
+fe 46  | i64.atomic.rmw16.xchg_u             | memarg:2          | A i64 -> i64            | threads
+fe 47  | i64.atomic.rmw32.xchg_u             | memarg:4          | A i64 -> i64            | threads
+fe 48  | i32.atomic.rmw.cmpxchg              | memarg:4          | A i32 i32 -> i32        | threads
+fe 49  | i64.atomic.rmw.cmpxchg              | memarg:8          | A i64 i64 -> i64        | threads
+fe 4a  | i32.atomic.rmw8.cmpxchg_u           | memarg:1          | A i32 i32 -> i32        | threads
+fe 4b  | i32.atomic.rmw16.cmpxchg_u          | memarg:2          | A i32 i32 -> i32        | threads
+fe 4c  | i64.atomic.rmw8.cmpxchg_u           | memarg:1          | A i64 i64 -> i64        | threads
+fe 4d  | i64.atomic.rmw16.cmpxchg_u          | memarg:2          | A i64 i64 -> i64        | threads
+fe 4e  | i64.atomic.rmw32.cmpxchg_u          | memarg:4          | A i64 i64 -> i64        | threads
 """
 
 _OPERANDS: dict[str, Operand] = {

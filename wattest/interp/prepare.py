@@ -25,7 +25,7 @@ from wattest.interp.module import Catch, FuncFacts, Instr
 from wattest.interp.runtime import ModuleInst, TagInst, WasmFunc
 from wattest.interp.segments import Breakpoint, Edge, Label, Segment
 from wattest.interp.steps import Step
-from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, ValType
+from wattest.interp.types import F32, F64, I32, I64, V128, DefType, FuncType, ValType
 from wattest.interp.validate import function_facts
 
 __all__ = ["FunctionCode", "default_value", "prepare"]
@@ -43,8 +43,8 @@ class _Block:
     """An entry of the control stack during analysis."""
 
     __slots__ = (
-        "alive", "catches", "else_pc", "if_pc", "label", "params", "reached", "results",
-        "start",
+        "alive", "body_end", "catches", "else_pc", "if_pc", "label", "legacy", "params", "parts",
+        "reached", "results", "start",
     )  # fmt: skip
 
     def __init__(self, label: Label, params: int, results: int, alive: bool, if_pc: int) -> None:
@@ -57,14 +57,19 @@ class _Block:
         self.reached = False
         self.start = -1
         self.catches: list[tuple[Catch, Label]] | None = None
+        # Of an older ``try``: where its body ends, and its ``catch`` and ``catch_all``.
+        self.legacy = False
+        self.body_end = -1
+        self.parts: list[int] = []
 
 
-_BLOCKS = frozenset({"block", "loop", "if", "try_table"})
+_BLOCKS = frozenset({"block", "loop", "if", "try_table", "try"})
+_HANDLERS = frozenset({"catch", "catch_all"})
 _BRANCHES = frozenset(
     "br br_if br_table br_on_null br_on_non_null br_on_cast br_on_cast_fail".split()
 )
 _CAST_BRANCHES = frozenset({"br_on_cast", "br_on_cast_fail"})
-_ENDS = frozenset({"return", "unreachable", "throw", "throw_ref"})
+_ENDS = frozenset({"return", "unreachable", "throw", "throw_ref", "rethrow"})
 _ENDS_SEGMENT = _BRANCHES | TAIL_CALLS | _ENDS | {"if"}
 
 _EFFECTS: dict[str, tuple[int, int]] = {}
@@ -87,10 +92,15 @@ class FunctionCode:
         costs: what an edge to each instruction costs.
         labels: for each branch instruction: its labels, the default of ``br_table`` last.
         arms: for ``if``: index of the instruction to go on at when the condition is zero;
-            for ``else``: of the one behind the matching ``end``.
+            for ``else``, and for ``catch`` and ``catch_all``, which end what is before them: of
+            the one behind the matching ``end``.
+        drops: for each ``end``, ``catch`` or ``catch_all`` that ends an older handler: the height
+            of the exception that lies under the results, and the number of results.
+        rethrows: for each ``rethrow``: the height of the exception.
         joins: indices that several ways lead to.
-        tries: for each ``try_table``, inner before outer: the indices of it and of its end, and
-            its clauses with their labels.
+        tries: for each ``try_table`` and ``try``, inner before outer: the indices of it and of
+            its end (or its first handler), its clauses with their labels, and for one that ends
+            with ``delegate`` the index of the block to go on from, -1 for the function.
         entry: the edge into the function.
         breakpoints: indices of instructions before which `break_before` stops.
     """
@@ -119,7 +129,9 @@ class FunctionCode:
         self.labels: dict[int, list[Label]] = {}
         self.arms: dict[int, int] = {}
         self.joins: set[int] = set()
-        self.tries: list[tuple[int, int, list[tuple[Catch, Label]]]] = []
+        self.drops: dict[int, tuple[int, int]] = {}
+        self.rethrows: dict[int, int] = {}
+        self.tries: list[tuple[int, int, list[tuple[Catch, Label]], int | None]] = []
         self.rest = values + [None] * self._analyse()
         self._charge()
         self.breakpoints: set[int] = set()
@@ -180,8 +192,9 @@ class FunctionCode:
                 else:
                     label = Label(-1, results, base, False)
                 block = _Block(label, params, results, alive, pc if name == "if" else -1)
+                block.start = pc
+                block.legacy = name == "try"
                 if name == "try_table":
-                    block.start = pc
                     block.catches = []
                     for clause in imm[1]:
                         target = blocks[-1 - clause.label]
@@ -194,9 +207,15 @@ class FunctionCode:
                 block.else_pc = pc
                 block.reached |= alive
                 height, alive = block.label.height + block.params, block.alive
-            elif name == "end":
+            elif name in _HANDLERS:
+                block = blocks[-1]
+                height = self._handle(block, instr, pc, alive)
+                alive = block.alive
+            elif name in ("end", "delegate"):
                 block = blocks.pop()
                 label = block.label
+                if block.legacy:
+                    self._end_try(block, instr, pc, blocks)
                 if block.if_pc >= 0:
                     if block.else_pc >= 0:
                         arms[block.else_pc] = pc + 1
@@ -205,8 +224,8 @@ class FunctionCode:
                         block.reached = True
                 if label.pc < 0:
                     label.pc = pc + 1
-                if block.catches:
-                    self.tries.append((block.start, pc, block.catches))
+                if block.catches and not block.legacy:
+                    self.tries.append((block.start, pc, block.catches, None))
                 if block.reached:
                     self.joins.add(pc + 1)
                 alive = block.alive and (alive or block.reached)
@@ -226,6 +245,8 @@ class FunctionCode:
                     height -= 1
                 alive = alive and name not in ("br", "br_table")
             elif name in _ENDS:
+                if name == "rethrow":
+                    self.rethrows[pc] = blocks[-1 - imm].label.height
                 alive = False
             elif name in CALLS:
                 params, results = self.call_arity(instr)
@@ -245,15 +266,50 @@ class FunctionCode:
         heights[last] = self.results
         return top
 
+    def _handle(self, block: _Block, instr: Instr, pc: int, alive: bool) -> int:
+        """At a ``catch`` or ``catch_all``; returns the operand height behind it."""
+        label = block.label
+        if block.body_end < 0:
+            block.body_end = pc
+            block.catches = []
+        else:
+            self.drops[pc] = (label.height, block.results)
+        block.reached |= alive
+        block.parts.append(pc)
+        tag = None
+        height = label.height + 1
+        if instr.op.name == "catch":
+            tag = instr.imm
+            comp = self.inst.tags[tag].type.type
+            assert isinstance(comp, DefType)
+            assert isinstance(comp.comp, FuncType)
+            height += len(comp.comp.params)
+        # The exception lies under what it carries, for ``rethrow``.
+        assert block.catches is not None
+        handler = Label(pc + 1, height - label.height, label.height, False, keeps=True)
+        block.catches.append((Catch(tag, False, 0), handler))
+        self.joins.add(pc + 1)
+        return height
+
+    def _end_try(self, block: _Block, instr: Instr, pc: int, blocks: list[_Block]) -> None:
+        """At the ``end`` or ``delegate`` of a ``try``; ``blocks`` are those around it."""
+        if instr.op.name == "delegate":
+            self.tries.append((block.start, pc, [], blocks[-1 - instr.imm].start))
+        elif block.catches is not None:
+            self.drops[pc] = (block.label.height, block.results)
+            self.tries.append((block.start, block.body_end, block.catches, None))
+        for part in block.parts:
+            self.arms[part] = pc + 1
+
     def _charge(self) -> None:
         """Fill in `costs`, from the end backwards."""
         instrs = self.instrs
         costs = [0] * (len(instrs) + 1)
         for pc in range(len(instrs) - 2, -1, -1):
             name = instrs[pc].op.name
-            if name == "end":
+            if name in ("end", "delegate"):
                 costs[pc] = costs[pc + 1]
-            elif name == "else":
+            elif name == "else" or name in _HANDLERS:
                 costs[pc] = costs[self.arms[pc]]
             elif name in _ENDS_SEGMENT:
                 costs[pc] = 1
@@ -277,8 +333,12 @@ class FunctionCode:
         return self._handlers[key]
 
     def _find_handler(self, pc: int, tag: TagInst) -> tuple[Catch, Label] | None:
-        for start, end, clauses in self.tries:
-            if start < pc < end:
+        bound = pc
+        for start, end, clauses, target in self.tries:
+            # What ``delegate`` hands on counts as thrown in the block it names.
+            if start < pc < end and start <= bound:
+                if target is not None:
+                    bound = target
                 for clause, label in clauses:
                     if clause.tag is None or self.inst.tags[clause.tag] is tag:
                         return clause, label

@@ -29,6 +29,7 @@ from wattest.interp.types import (
 )
 
 __all__ = [
+    "DIRTY_PAGE",
     "ArrayInst",
     "Budget",
     "DataInst",
@@ -51,7 +52,10 @@ __all__ = [
     "externtype",
 ]
 
-_MAX_PAGES_32 = 65536
+DIRTY_PAGE = 4096
+"""Bytes whose writes are noted together."""
+
+_MOST_BYTES_32 = 1 << 32
 _MAX_TABLE_32 = 0xFFFF_FFFF
 
 
@@ -67,6 +71,8 @@ class Store:
             it raises ends the run.
         break_at: at the first segment border with ``fuel_used`` at or beyond this number
             ``on_break`` is called; None: never. A border whose segment costs nothing is none.
+        track_writes: whether memories of instances note which of their pages are written
+            (`MemInst.take_dirty`). To be set before the first instance is made.
         on_break: called with the machine (`wattest.interp.state.MachineView`) at such a border,
             before its segment is paid for and ``break_at`` being None meanwhile. Returns the
             next ``break_at`` (for a later border, even if it is not beyond ``fuel_used``);
@@ -78,6 +84,8 @@ class Store:
         host_calls: calls of host functions so far.
         entries: invocations so far.
         machine: the reference's machine that runs now, or None.
+        interrupted: Ctrl-C has come while another thread ran the guest: it stops at a border.
+        interrupts: what holds Ctrl-C back while it runs, or None.
         peak_pages: largest number of memory pages that any memory of the store has had.
         engine_state: an engine's own data about the store.
         heap: room for structures and arrays.
@@ -89,6 +97,7 @@ class Store:
     on_slice: Callable[[], None] | None = None
     break_at: int | None = None
     on_break: Callable[[Any], int | None] | None = None
+    track_writes: bool = False
     on_charge: Callable[[Any, int], None] | None = None
     frames: int = 0
     slots: int = 0
@@ -96,6 +105,8 @@ class Store:
     host_calls: int = 0
     entries: int = 0
     machine: Any = field(default=None, repr=False)
+    interrupted: bool = False
+    interrupts: Any = field(default=None, repr=False)
     peak_pages: int = 0
     engine_state: Any = None
     heap: Heap = field(init=False, repr=False)
@@ -241,9 +252,21 @@ class TableInst:
         if size > self.limit or not self.budget.take(count):
             return False
         self.elem.extend([init] * count)
+        self._set_size(size)
+        return True
+
+    def _set_size(self, size: int) -> None:
         limits = SizeLimits(size, self.type.limits.maximum)
         self.type = TableType(limits, self.type.elem, self.type.address)
-        return True
+
+    def replace(self, values: list[Any]) -> None:
+        """Give it other elements, as many as it has had once."""
+        self.budget.left += len(self.elem) - len(values)
+        del self.elem[len(values) :]
+        known = len(self.elem)
+        self.elem[:] = values[:known]
+        self.elem.extend(values[known:])
+        self._set_size(len(values))
 
 
 class MemInst:
@@ -256,17 +279,22 @@ class MemInst:
         type: its type, with the current size as minimum.
         data: the mapping; only its first ``length`` bytes belong to the memory.
         length: current size in bytes.
-        limit: most pages it may grow to.
-        budget: what it may take together with others.
-        native: an engine's own record of it, told of every growth (``resize(length)``), or None.
+        limit: most pages, of its own size, that it may grow to.
+        budget: what it may take together with others, in pages of 64 KiB.
+        native: an engine's own record of it, told of every growth (``resize(length)``) and of
+            tracking (``track(dirty)``), or None.
+        dirty: a byte for each `DIRTY_PAGE` bytes that the memory can have, 1 when something may
+            have been written there since `take_dirty`; None when that is not tracked.
+        linked: whether an instance has it.
+        shared: whether it may be written where nobody notes it: then every page is dirty always.
         u8, i8, u16, i16, u32, i32, u64, f32, f64: the first ``length`` bytes as aligned
             little-endian numbers. An index at or beyond the end raises IndexError. Growing
             replaces them, so do not keep them.
     """
 
     __slots__ = (
-        "__weakref__", "budget", "data", "f32", "f64", "i8", "i16", "i32", "length", "limit",
-        "native", "type", "u8", "u16", "u32", "u64",
+        "__weakref__", "budget", "data", "dirty", "f32", "f64", "i8", "i16", "i32", "length",
+        "limit", "linked", "native", "shared", "type", "u8", "u16", "u32", "u64",
     )  # fmt: skip
 
     u8: Any
@@ -291,22 +319,25 @@ class MemInst:
             LimitExceeded: it starts larger than ``limits.memory_pages`` or the budget, or the
                 host has no room for it.
         """
-        declared = memtype.limits.maximum
+        declared, size = memtype.limits.maximum, 1 << memtype.page_bits
         self.budget = Budget(limits.memory_pages) if budget is None else budget
-        if not self.budget.take(memtype.limits.minimum):
+        if not self.budget.take(_blocks(memtype.limits.minimum * size)):
             raise LimitExceeded("memory pages", limits.memory_pages)
-        bound = limits.memory_pages if declared is None else min(declared, limits.memory_pages)
+        allowed = limits.memory_pages * PAGE_SIZE // size
+        bound = allowed if declared is None else min(declared, allowed)
         if memtype.address is I32:
-            bound = min(bound, _MAX_PAGES_32)
+            bound = min(bound, _MOST_BYTES_32 // size)
         self.type = memtype
         self.limit = bound
-        self.length = memtype.limits.minimum * PAGE_SIZE
+        self.length = memtype.limits.minimum * size
         try:
             # A mapping cannot be empty; one byte stands for a memory that can never grow.
-            self.data = reserve(max(bound * PAGE_SIZE, 1))
+            self.data = reserve(max(bound * size, 1))
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
+        self.dirty: bytearray | None = None
+        self.linked = self.shared = False
         self._make_views()
 
     def _make_views(self) -> None:
@@ -316,24 +347,89 @@ class MemInst:
 
     @property
     def pages(self) -> int:
-        """Current size in pages."""
-        return self.length // PAGE_SIZE
+        """Current size in pages of its own size."""
+        return self.length >> self.type.page_bits
+
+    @property
+    def blocks(self) -> int:
+        """Current size in pages of 64 KiB, the last of which need not be whole."""
+        return _blocks(self.length)
 
     def grow(self, count: int) -> bool:
         """Add ``count`` pages (spec 4.7.1, *growmem*); False when that is too many."""
-        pages = self.length // PAGE_SIZE + count
-        if pages > self.limit or not self.budget.take(count):
+        bits = self.type.page_bits
+        pages = (self.length >> bits) + count
+        if pages > self.limit or not self.budget.take(_blocks(pages << bits) - self.blocks):
             return False
-        self.length = pages * PAGE_SIZE
-        limits = SizeLimits(pages, self.type.limits.maximum)
-        self.type = MemType(limits, self.type.address, self.type.shared)
+        self._set_length(pages << bits)
+        return True
+
+    def _set_length(self, length: int) -> None:
+        self.length = length
+        bits = self.type.page_bits
+        limits = SizeLimits(length >> bits, self.type.limits.maximum)
+        self.type = MemType(limits, self.type.address, self.type.shared, bits)
         self._make_views()
         if self.native is not None:
-            self.native.resize(self.length)
-        return True
+            self.native.resize(length)
+
+    # What has been written (docs/state.md)
+
+    def track(self) -> None:
+        """Note from now on which pages are written; all that it has counts as written."""
+        if self.dirty is None:
+            self.dirty = bytearray(max(_dirty_pages(self.limit << self.type.page_bits), 1))
+            if self.native is not None:
+                self.native.track(self.dirty)
+        self.mark(0, self.length)
+
+    def mark(self, start: int, count: int) -> None:
+        """Note, if that is tracked, that ``count`` bytes are written from ``start`` on."""
+        if self.dirty is not None and count > 0:
+            first, last = start // DIRTY_PAGE, (start + count - 1) // DIRTY_PAGE
+            self.dirty[first : last + 1] = b"\1" * (last + 1 - first)
+
+    def hand_out(self) -> None:
+        """The memory's bytes go to someone who may write them unnoticed at any time."""
+        if self.dirty is not None:
+            self.shared = True
+
+    def take_dirty(self) -> list[int]:
+        """The numbers of the pages of `DIRTY_PAGE` bytes that may have been written since the
+        last call, ascending. Growing is no writing: the bytes it adds are zero.
+
+        Raises:
+            ValueError: it is not tracked (`Store.track_writes`).
+        """
+        dirty = self.dirty
+        if dirty is None:
+            raise ValueError("what is written to this memory is not tracked")
+        if self.shared:
+            found = list(range(_dirty_pages(self.length)))
+        else:
+            found = []
+            at = dirty.find(1)
+            while at >= 0:
+                found.append(at)
+                at = dirty.find(1, at + 1)
+        dirty[:] = bytes(len(dirty))
+        return found
+
+    def resize(self, length: int) -> None:
+        """Make it ``length`` bytes long, as it was once: what it loses is zero when it grows
+        again."""
+        if length < self.length:
+            _zero(self.data, length, self.length - length)
+        self.budget.left += self.blocks - _blocks(length)
+        self._set_length(length)
 
     def __repr__(self) -> str:
         return f"<MemInst {self.type!r}>"
+
+
+def _blocks(size: int) -> int:
+    """Pages of 64 KiB that so many bytes take."""
+    return -(-size // PAGE_SIZE)
 
 
 _VIEWS = (
@@ -369,8 +465,26 @@ NumberView = Union[memoryview, SwappedView]
 def _number_view(data: memoryview, code: str) -> NumberView:
     if sys.byteorder != "little":
         return SwappedView(data, code)
-    # An empty view cannot be cast; it need not be, as every index is beyond its end.
-    return data.cast(code) if len(data) else data  # type: ignore[call-overload]
+    # What is no whole number at the end cannot be cast; `load` and `store_at` get there too late
+    # as well: an aligned number that is not whole is out of bounds. Nor can an empty view be.
+    whole = data[: len(data) // struct.calcsize(code) * struct.calcsize(code)]
+    return whole.cast(code) if len(whole) else whole  # type: ignore[call-overload]
+
+
+def _dirty_pages(length: int) -> int:
+    """Pages of `DIRTY_PAGE` bytes that so many bytes begin."""
+    return -(-length // DIRTY_PAGE)
+
+
+def _zero(data: mmap.mmap, start: int, count: int) -> None:
+    """Set bytes to zero, giving their pages back where the system lets."""
+    if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux" and start % mmap.PAGESIZE == 0:
+        data.madvise(mmap.MADV_DONTNEED, start, count)
+    else:
+        piece = bytes(min(count, 1 << 20))
+        for begin in range(start, start + count, len(piece)):
+            end = min(begin + len(piece), start + count)
+            data[begin:end] = piece[: end - begin]
 
 
 def reserve(size: int) -> mmap.mmap:
@@ -496,6 +610,14 @@ class ElemInst:
     """An element instance (spec 4.2.11); dropping empties it."""
 
     elem: list[Any]
+    whole: list[Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.whole = self.elem
+
+    def drop(self, dropped: bool) -> None:
+        """Empty it, or have it as it was."""
+        self.elem = [] if dropped else self.whole
 
 
 @dataclass(eq=False)
@@ -503,6 +625,14 @@ class DataInst:
     """A data instance (spec 4.2.12); dropping empties it."""
 
     data: bytes | memoryview
+    whole: bytes | memoryview = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.whole = self.data
+
+    def drop(self, dropped: bool) -> None:
+        """Empty it, or have it as it was."""
+        self.data = b"" if dropped else self.whole
 
 
 Extern = Union[WasmFunc, HostFunc, TableInst, MemInst, GlobalInst, TagInst]

@@ -134,11 +134,16 @@ class Label:
         arity: number of values taken along.
         height: operand height below them.
         backward: whether it is a loop's.
+        keeps: whether the exception that leads there lies under the values: that of an older
+            ``catch`` or ``catch_all``.
     """
 
-    __slots__ = ("arity", "backward", "height", "pc")
+    __slots__ = ("arity", "backward", "height", "keeps", "pc")
 
-    def __init__(self, pc: int, arity: int, height: int, backward: bool) -> None:
+    def __init__(
+        self, pc: int, arity: int, height: int, backward: bool, *, keeps: bool = False
+    ) -> None:
+        self.keeps = keeps
         self.pc = pc
         self.arity = arity
         self.height = height

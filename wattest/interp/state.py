@@ -16,7 +16,13 @@ from wattest.errors import FrameInfo
 from wattest.interp.decode import decode_body
 from wattest.interp.module import Instr
 from wattest.interp.runtime import HostFunc, ModuleInst, Store, WasmFunc
-from wattest.interp.values import CANONICAL_NAN32, CANONICAL_NAN64, F32, f64_bits
+from wattest.interp.values import (
+    CANONICAL_NAN32,
+    CANONICAL_NAN64,
+    F32,
+    f64_bits,
+    f64_from_bits,
+)
 
 __all__ = [
     "FrameState",
@@ -29,6 +35,7 @@ __all__ = [
     "entry_state",
     "plain_state",
     "plain_value",
+    "value_of_plain",
 ]
 
 
@@ -198,6 +205,26 @@ def plain_value(value: Any, references: References) -> Any:
             return ("f32", value.bits)
         return ("float", CANONICAL_NAN64 if isinstance(value, F32) else f64_bits(value))
     return references.of(value)
+
+
+def value_of_plain(plain: Any, instances: Sequence[ModuleInst], objects: Sequence[Any]) -> Any:
+    """The value that `plain_value` made this of.
+
+    Args:
+        plain: what it made.
+        instances: those of its `References`.
+        objects: the ``objects`` of its `References`.
+    """
+    if not isinstance(plain, tuple):
+        return plain
+    kind = plain[0]
+    if kind == "float":
+        return f64_from_bits(plain[1])
+    if kind == "f32":
+        return F32(plain[1])
+    if kind == "func":
+        return instances[plain[1]].funcs[plain[2]]
+    return objects[plain[1]]
 
 
 def plain_state(state: MachineState, references: References) -> tuple[Any, ...]:

@@ -443,15 +443,18 @@ class SizeLimits:
 
 @dataclass(frozen=True)
 class MemType:
-    """A memory type (spec 2.3.15): limits in pages of 64 KiB."""
+    """A memory type (spec 2.3.15): limits in pages of ``2**page_bits`` bytes, 64 KiB unless
+    the module says otherwise (custom page sizes proposal)."""
 
     limits: SizeLimits
     address: NumType = I32
     shared: bool = False
+    page_bits: int = 16
 
     def __repr__(self) -> str:
         wide = "i64 " if self.address is I64 else ""
-        return f"memory {wide}{self.limits!r}{' shared' if self.shared else ''}"
+        size = "" if self.page_bits == 16 else f" (pagesize {1 << self.page_bits})"
+        return f"memory {wide}{self.limits!r}{' shared' if self.shared else ''}{size}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Union
 
@@ -40,6 +40,7 @@ def run(
     random: str | None = "0",
     limits: Limits | None = None,
     engine: str = "auto",
+    features: Iterable[str] = (),
     result_dir: StrPath | None = None,
     stdout: Callable[[bytes], object] | None = None,
     stderr: Callable[[bytes], object] | None = None,
@@ -65,6 +66,7 @@ def run(
         random: seed of the random stream; None for the system's random bytes.
         limits: what the run may use.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+        features: what beyond WebAssembly 3.0 the modules may use (see `wattest.Module`).
         result_dir: a missing or empty directory that keeps the results (docs/cli.md says what
             is in it). Without it they last as long as the returned object.
         stdout, stderr: called with what the program writes, as it writes.
@@ -100,6 +102,7 @@ def run(
         seed=random,
         limits=limits if limits is not None else Limits(),
         engine=engine,
+        features=frozenset(features),
     )
     target = None if result_dir is None else Path(result_dir)
     result = run_job(job, target=target, stdout=stdout, stderr=stderr)

@@ -28,7 +28,6 @@ from wattest.audit.records import (
 )
 from wattest.errors import (
     Exit,
-    FuelExhausted,
     GuestException,
     InputError,
     JobError,
@@ -49,7 +48,8 @@ from wattest.jobs.modules import (
     initialize,
     load_module,
 )
-from wattest.jobs.results import Outputs, ResultFolder, RunResult
+from wattest.jobs.results import Outputs, ResultFolder, RunResult, ScratchFolder
+from wattest.jobs.threads import add_thread_imports
 from wattest.jobs.trees import Scan, content_of_bytes, scan_input, scan_output
 from wattest.jobs.typed import format_values
 from wattest.jobs.watch import Watcher, Watchers
@@ -112,8 +112,8 @@ class _Ending:
         for ended in (self.error, self.interruption):
             if ended is not None:
                 ended.__traceback__ = ended.__context__ = ended.__cause__ = None
-        if isinstance(self.error, FuelExhausted):
-            self.error.machine = self.error._go_on = None
+                for name in ("machine", "_go_on"):
+                    ended.__dict__.pop(name, None)
 
 
 def run_job(
@@ -127,6 +127,7 @@ def run_job(
     cache: RunCache | None = None,
     companions: Companions | None = None,
     started: Callable[[Path], None] | None = None,
+    scratch: ScratchFolder | None = None,
     extra: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> RunResult:
@@ -142,6 +143,7 @@ def run_job(
         cache: what earlier runs of this process found, for this one to use and to add to.
         companions: a trace file, a recording, or the playing of one.
         started: is told, before the guest begins, where its results are being collected.
+        scratch: a cleared folder to use instead of making one, where the guest does not see it.
         extra: for the receipt's environment, such as where the inputs came from.
         watchers: look at the run from inside.
 
@@ -160,7 +162,18 @@ def run_job(
         EvidenceError: the recording is malformed.
     """
     run = Run(
-        job, target, near, stdout, stderr, progress, cache, started, watchers, companions, extra
+        job,
+        target,
+        near,
+        stdout,
+        stderr,
+        progress,
+        cache,
+        started,
+        watchers,
+        companions,
+        extra,
+        scratch,
     )
     return run.run()
 
@@ -208,8 +221,8 @@ def prepare(
     """
     load = load_module if cache is None else cache.modules.load
     scan = scan_input if cache is None else cache.scan
-    program = load(job.program, job.limits)
-    modules = [load(linked.source, job.limits) for linked in job.modules]
+    program = load(job.program, job.limits, job.features)
+    modules = [load(linked.source, job.limits, job.features) for linked in job.modules]
     start = choose_start(job, program)
     return program, modules, start, [scan(item.source, item.guest_path) for item in job.inputs]
 
@@ -229,7 +242,7 @@ def make_request(
             (entry for scan in scans for entry in scan.entries), key=lambda entry: entry.path
         ),
         outputs=sorted((output.name, output.guest_path) for output in job.outputs),
-        policy=Policy(job.clock, job.seed, job.limits),
+        policy=Policy(job.clock, job.seed, job.limits, job.features),
     )
 
 
@@ -249,10 +262,12 @@ class Run:
         watchers: Sequence[Watcher],
         companions: Companions | None,
         extra: Mapping[str, Any] | None = None,
+        scratch: ScratchFolder | None = None,
     ) -> None:
         self.watchers = Watchers(watchers)
         self.companions = companions if companions is not None else Companions()
         self.job = job
+        self.scratch = scratch
         self.extra = extra or {}
         self.cache = cache
         self.on_start = on_start
@@ -268,7 +283,7 @@ class Run:
 
     def run(self) -> RunResult:
         job = self.job
-        self.store = Store(job.engine, job.limits)
+        self.store = Store(job.engine, job.limits, features=job.features)
         self.store.on_slice = self.check
         program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
@@ -276,7 +291,10 @@ class Run:
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]
-        folder = ResultFolder(self.target, self.near, visible)
+        if self.scratch is not None and self.scratch.suits(visible):
+            folder: ResultFolder = self.scratch
+        else:
+            folder = ResultFolder(self.target, self.near, visible)
         try:
             return self.run_in(folder, program, modules, start, scans)
         except BaseException:
@@ -294,7 +312,7 @@ class Run:
     ) -> RunResult:
         try:
             for output in self.job.outputs:
-                (folder.path / output.name).mkdir()
+                (folder.path / output.name).mkdir(exist_ok=folder is self.scratch)
             streams = self.streams = [
                 Capture(folder.path / name, tee)
                 for name, tee in zip(("stdout", "stderr"), self.tees)
@@ -331,8 +349,9 @@ class Run:
             if self.companions.trace is not None:
                 self.companions.trace.end(ending.status, self.store.fuel_used)
             receipt = make_receipt(claim, self.environment(), _order(self.job))
-            (folder.path / "exitCode").write_text(str(ending.exit_code))
-            receipt.save(folder.path / "receipt.json")
+            if folder is not self.scratch:
+                (folder.path / "exitCode").write_text(str(ending.exit_code))
+                receipt.save(folder.path / "receipt.json")
             if self.companions.sign is not None:
                 receipt = receipt.signed(self.companions.sign)
                 receipt.save(folder.path / SIGNED)
@@ -425,6 +444,8 @@ class Run:
                 (item.module, item.name) for each in (program, *modules) for item in each.imports
             }
             imports: dict[str, Any] = dict(self.watchers.imports(wasi.imports(wanted)))
+            given = {linked.name for linked in self.job.modules}
+            add_thread_imports(imports, (program, *modules), self.job.limits, given)
             for linked, module in zip(self.job.modules, modules):
                 instance = self.instantiate(module, linked.source, imports)
                 initialize(instance)
@@ -471,6 +492,7 @@ class Run:
             directories=[(item.guest_path, item.writable) for item in job.directories],
             changed=[path for scan in scans for path in scan.changed()],
             live_stdin=self.companions.live_stdin is not None,
+            tape=None if self.companions.tape is None else self.companions.tape.content,
         )
         seen = outside.values or outside.directories or outside.changed or outside.live_stdin
         external = outside if seen else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wattest.engine import Limits
 from wattest.errors import JobError
+from wattest.interp.features import OPTIONAL
 
 __all__ = [
     "DEFAULT_OUTPUT",
@@ -116,6 +117,7 @@ class Job:
         seed: of the random stream; None for the system's random bytes.
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+        features: what beyond WebAssembly 3.0 its modules may use.
         name: the guest's argv[0]; the program's file name when None.
 
     Raises:
@@ -138,9 +140,12 @@ class Job:
     seed: str | None = "0"
     limits: Limits = field(default_factory=Limits)
     engine: str = "auto"
+    features: frozenset[str] = frozenset()
     name: str | None = None
 
     def __post_init__(self) -> None:
+        for name in sorted(self.features - OPTIONAL):
+            raise JobError(f"{name!r} is none of the features {', '.join(sorted(OPTIONAL))}")
         if self.entry_point is not None and self.invoke is not None:
             raise JobError("--entry-point and --invoke exclude each other")
         if self.clock not in ("virtual", "real"):

@@ -20,7 +20,6 @@ from wattest.errors import (
     one_line,
 )
 from wattest.interp.decode import decode_module
-from wattest.interp.inspect import describe
 from wattest.interp.module import Module as Syntax
 from wattest.jobs.job import Job
 from wattest.jobs.trees import Fingerprint, fingerprint
@@ -47,8 +46,8 @@ class NoEntryPoint(JobError):
     """The program exports nothing that a run could begin with."""
 
 
-def load_module(path: Path, limits: Limits) -> Module:
-    """Read, decode and validate a module.
+def load_module(path: Path, limits: Limits, features: frozenset[str] = frozenset()) -> Module:
+    """Read, decode and validate a module, which may use ``features`` beyond WebAssembly 3.0.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -56,7 +55,7 @@ def load_module(path: Path, limits: Limits) -> Module:
         LimitExceeded: it is larger than ``limits.module_size``.
     """
     try:
-        module = Module.from_file(path, limits=limits)
+        module = Module.from_file(path, limits=limits, features=features)
         module.validate()
     except ModuleError as error:
         error.source = str(path)
@@ -83,8 +82,10 @@ class ModuleCache:
         self._modules: OrderedDict[str, Module] = OrderedDict()
         self._files: dict[Path, tuple[Fingerprint, str]] = {}
 
-    def load(self, path: Path, limits: Limits) -> Module:
+    def load(self, path: Path, limits: Limits, features: frozenset[str] = frozenset()) -> Module:
         """As `load_module`."""
+        if features:
+            return load_module(path, limits, features)
         with self._lock:  # two threads must not both decode a large program
             try:
                 before = fingerprint(path.stat())
@@ -115,21 +116,24 @@ class ModuleCache:
         return found
 
 
-def inspect_module(path: Path) -> dict[str, Any]:
+def inspect_module(path: Path, features: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What a module is and needs, as JSON values: `wattest.interp.inspect.describe`, with its
-    ``cid``, whether it is ``valid`` here, and if not the ``error``.
+    ``cid``, whether it is ``valid`` here with ``features`` on, and if not the ``error``.
 
     Raises:
         InputError: the file is missing or cannot be read.
         DecodeError: it is no module; ``source`` is set.
         LimitExceeded: it is larger than the default limit.
     """
+    from wattest.interp.inspect import describe  # only here: a run does not need it
+
     module = decode_file(path)
     found = describe(module)
     found["cid"] = cid_v1_raw(bytes.fromhex(found["sha256"]))
+    found["unsupported"] = [name for name in found["unsupported"] if name not in features]
     found["error"] = None
     try:
-        Module(module.binary).validate()
+        Module(module.binary, features=features).validate()
     except ModuleError as error:
         found["error"] = str(error)
     found["valid"] = found["error"] is None

@@ -212,6 +212,7 @@ def rebuild_job(
             seed=seed,
             limits=wanted.named_limits,
             engine=engine,
+            features=frozenset(_items(policy, "features", str) if "features" in policy else ()),
         )
     except JobError as error:
         raise ReceiptError(f"the claim is not of a possible job: {error}") from error

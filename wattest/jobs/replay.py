@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
+from wattest.api import Caller, HostFunc, Module, Store
 from wattest.audit.bundle import Bundle, BundleError
 from wattest.audit.receipt import Receipt
 from wattest.audit.tape import TapeReader
-from wattest.errors import OutputError
+from wattest.errors import OutputError, WattestError
+from wattest.interp.runtime import ModuleInst
+from wattest.interp.state import MachineView
 from wattest.jobs.capture import LiveInput
 from wattest.jobs.companions import Companions, PlayedInput, TraceSink
 from wattest.jobs.compare import Difference, compare_claims
@@ -22,8 +25,17 @@ from wattest.jobs.job import Job
 from wattest.jobs.material import lay_out
 from wattest.jobs.rebuild import Wanted, rebuild_job
 from wattest.jobs.results import RunResult
+from wattest.jobs.watch import Watcher
 
-__all__ = ["Replay", "Unpacked", "replay", "unpacked"]
+__all__ = [
+    "Point",
+    "Replay",
+    "Stopped",
+    "Unpacked",
+    "replay",
+    "replay_until",
+    "unpacked",
+]
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -69,6 +81,7 @@ def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(Bundle(Path(path)))
         receipt = bundle.receipt()
+        bundle.check_trace()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-replay-")))
         try:
             job = _lay_out(bundle, receipt, folder, engine)
@@ -171,4 +184,131 @@ def replay(
             companions=ready.companions(),
         )
         found = compare_claims(ready.receipt.claim, result.receipt.claim)
+        if not found and ready.tape is not None:
+            ready.tape.check_end()
         return Replay(ready.receipt, result, tuple(found))
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a replay is to stop: before a host call, or at a segment border.
+
+    Attributes:
+        fuel: at the first segment border at or beyond so much fuel.
+        call: before the host call of this number, as in the trace.
+        function: before a call of this function ...
+        occurrence: ... namely the first, second ...
+    """
+
+    fuel: int | None = None
+    call: int | None = None
+    function: str | None = None
+    occurrence: int = 1
+
+    def __str__(self) -> str:
+        if self.fuel is not None:
+            return f"fuel {self.fuel:,}"
+        if self.call is not None:
+            return f"host call {self.call:,}"
+        return f"call {self.occurrence:,} of {self.function}"
+
+
+class Stopped(WattestError):
+    """A replay that stands where it was to stop.
+
+    Attributes:
+        machine: the guest's machine (docs/state.md): frames with locals and operands, backtrace.
+        instances: all instances of the run (`wattest.interp.runtime.ModuleInst`), with their
+            memories, globals and tables as they are then.
+        fuel: units consumed so far.
+        calls: host calls made so far.
+        function: the host function that was about to be called, or None.
+    """
+
+    def __init__(self, fuel: int, calls: int, function: str | None) -> None:
+        super().__init__("stopped")
+        self.machine: Any = None
+        self.instances: Sequence[ModuleInst] = ()
+        self.fuel = fuel
+        self.calls = calls
+        self.function = function
+
+
+class _StopAt(Watcher):
+    """Raises `Stopped` at a point."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+        self._calls = 0
+        self._of_function = 0
+        self._store: Store | None = None
+
+    def begin(self, store: Store, program: Module) -> int | None:
+        """See `Watcher.begin`."""
+        self._store = store
+        return self._point.fuel
+
+    def on_break(self, machine: MachineView, instances: Sequence[ModuleInst]) -> int | None:
+        """See `Watcher.on_break`."""
+        stopped = Stopped(machine.store.fuel_used, self._calls, None)
+        stopped.instances = instances
+        raise stopped
+
+    def imports(self, imports: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """See `Watcher.imports`."""
+        return {
+            module: {name: self._stopping(name, func) for name, func in names.items()}
+            for module, names in imports.items()
+        }
+
+    def _stopping(self, name: str, func: HostFunc) -> HostFunc:
+        point = self._point
+
+        def call(caller: Caller, *args: int) -> Any:
+            if name == point.function:
+                self._of_function += 1
+            if self._calls == point.call or self._of_function == point.occurrence:
+                assert self._store is not None
+                raise Stopped(self._store.fuel_used, self._calls, name)
+            self._calls += 1
+            return func(caller, *args)
+
+        return HostFunc(func.type, call, with_caller=True, name=name)
+
+
+def replay_until(bundle: StrPath, point: Point, *, engine: str = "auto") -> Stopped | None:
+    """Repeat the run of a bundle up to a point, to look at it there.
+
+    Args:
+        bundle: the file that ``wattest run --record`` wrote.
+        point: where to stop.
+        engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+
+    Returns:
+        The stopped run, or None when it ended before it came there. It can be looked at, not
+        gone on with: its files are closed.
+
+    Raises: as `replay`.
+    """
+    with unpacked(bundle, engine=engine) as ready:
+        stopped = _run_until(ready, point)
+        used = int(ready.receipt.claim["result"]["fuel"])
+    if stopped is None and (point.fuel is None or point.fuel >= used):
+        return None
+    if stopped is None or stopped.machine is None:
+        # That engine cannot stop where it can be looked at; the reference always can.
+        with unpacked(bundle, engine="reference") as ready:
+            stopped = _run_until(ready, point)
+    return stopped
+
+
+def _run_until(ready: Unpacked, point: Point) -> Stopped | None:
+    try:
+        run_job(ready.job, companions=ready.companions(), watchers=[_StopAt(point)])
+    except Stopped as stopped:
+        if not stopped.instances and stopped.machine is not None:
+            frames = reversed(stopped.machine.frames)
+            modules = {id(frame.func.module): frame.func.module for frame in frames}
+            stopped.instances = tuple(modules.values())
+        return stopped
+    return None

@@ -20,9 +20,9 @@ from pathlib import Path
 from wattest.audit import Receipt
 from wattest.audit.records import Entry
 from wattest.errors import OutputError, WattestError
-from wattest.jobs.trees import move_tree, remove_tree, tree_size
+from wattest.jobs.trees import empty_tree, move_tree, remove_tree, tree_size
 
-__all__ = ["Outputs", "Place", "ResultFolder", "RunResult"]
+__all__ = ["Outputs", "Place", "ResultFolder", "RunResult", "ScratchFolder"]
 
 
 class ResultFolder:
@@ -189,6 +189,34 @@ class ResultFolder:
     def discard(self) -> None:
         """Remove it."""
         self._finalizer()
+
+
+class ScratchFolder(ResultFolder):
+    """A temporary folder for one run after the other: to make and remove directories costs a short
+    run more than all else. It has neither exitCode nor receipt.json.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+
+    def suits(self, avoid: Iterable[Path]) -> bool:
+        """Whether a guest that sees some files and directories does not see this one."""
+        return not _lies_in(self.path, [os.path.realpath(path) for path in avoid])
+
+    def clear(self) -> None:
+        """Take out what the last run left; directories of outputs stay, empty.
+
+        Raises:
+            OutputError: something cannot be removed.
+        """
+        try:
+            for item in list(os.scandir(self.path)):
+                if item.is_dir(follow_symlinks=False):
+                    empty_tree(Path(item.path))
+                else:
+                    os.unlink(item.path)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {error.strerror or error}") from error
 
 
 class Place:

@@ -56,6 +56,7 @@ class JobSpec:
     seed: str | None = "0"
     limits: Limits = field(default_factory=Limits)
     engine: str = "auto"
+    features: frozenset[str] = frozenset()
     name: str | None = None
 
 
@@ -150,6 +151,7 @@ class Resolver:
             seed=spec.seed,
             limits=spec.limits,
             engine=spec.engine,
+            features=spec.features,
             name=name if spec.name is None else spec.name,
         )
 

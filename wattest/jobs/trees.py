@@ -20,6 +20,7 @@ __all__ = [
     "content_of",
     "content_of_bytes",
     "copy_tree",
+    "empty_tree",
     "fingerprint",
     "leads_out",
     "move_tree",
@@ -292,12 +293,20 @@ def remove_tree(top: Path) -> None:
     Raises:
         OSError: it cannot be removed.
     """
+    empty_tree(top)
+    os.rmdir(top)
+
+
+def empty_tree(top: Path) -> None:
+    """Remove all that is in a directory, as `remove_tree`."""
     directories = []
     for item in walk_tree(top):
         if stat.S_ISDIR(item.status.st_mode):
             directories.append(item.path)
         else:
             os.unlink(item.name, dir_fd=item.directory)
+    if not directories:
+        return
     root = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for path in reversed(directories):
@@ -309,7 +318,6 @@ def remove_tree(top: Path) -> None:
                 os.close(directory)
     finally:
         os.close(root)
-    os.rmdir(top)
 
 
 def tree_size(top: Path) -> int:

@@ -157,13 +157,22 @@ def verify(
         return Verdict(receipt, signer, tuple(checks))
 
 
-def _open(path: Path) -> Bundle:
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Bundle]:
+    """A bundle whose trace is known to be that of its receipt's run."""
     try:
-        return Bundle(path)
+        bundle = Bundle(path)
+        try:
+            bundle.check_trace()
+        except BaseException:
+            bundle.close()
+            raise
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    with bundle:
+        yield bundle
 
 
 def _load(path: Path, stack: contextlib.ExitStack) -> tuple[Receipt, Bundle | None]:
@@ -366,7 +375,9 @@ class _Checks:
         job = Job(**{**vars(self._job), "engine": engine})
         with self._companions() as companions:
             again = run_job(job, progress=self._progress, companions=companions).receipt
-        found = compare_claims(self._receipt.claim, again.claim)
+            found = compare_claims(self._receipt.claim, again.claim)
+            if not found and companions.playing is not None:
+                companions.playing.check_end()
         return Check(again.environment["engine"], tuple(found), again)
 
     def _on_wasmtime(self) -> list[Check]:

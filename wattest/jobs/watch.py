@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wattest.api import Instance, Module, Store
 from wattest.interp.runtime import ModuleInst
-from wattest.interp.state import MachineView
+
+if TYPE_CHECKING:
+    from wattest.interp.state import MachineView
 
 __all__ = ["Watcher", "Watchers"]
 

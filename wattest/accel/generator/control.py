@@ -418,7 +418,7 @@ _add(
     + _OPERANDS
     + "if unlikely(n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
     + _PAY_BYTES
-    + "if n:\n    memset(m.base + to, <int>(start & 0xff), n)\n"
+    + "if n:\n    memset(m.base + to, <int>(start & 0xff), n)\n    mark_written(m, to, n)\n"
     + go(4),
 )
 _add(
@@ -428,7 +428,7 @@ _add(
     + _OPERANDS
     + _WITHIN.format("o.length", "m.length", "MEMORY")
     + _PAY_BYTES
-    + "if n:\n    memmove(m.base + to, o.base + start, n)\n"
+    + "if n:\n    memmove(m.base + to, o.base + start, n)\n    mark_written(m, to, n)\n"
     + go(6),
 )
 _add(
@@ -438,7 +438,26 @@ _add(
     + _OPERANDS
     + _WITHIN.format("o.size", "m.length", "MEMORY")
     + _PAY_BYTES
-    + "if n:\n    memmove(m.base + to, o.data + start, n)\n"
+    + "if n:\n    memmove(m.base + to, o.data + start, n)\n    mark_written(m, to, n)\n"
     + go(6),
+)
+# Before a store that does not note what it writes itself: note it.
+# [address slot][memory][width, and 256 for an address of 64 bits][-][offset]
+_add(
+    "mark",
+    ["MemRec* m", "uint64_t e", "uint64_t o", "uint64_t n"],
+    """
+m = c.inst.mems[pc[3]]
+e = fp[pc[2]]
+if not pc[4] & 256:
+    e = <uint32_t>e
+o = (<cell_u64*>(pc + 6))[0]
+n = pc[4] & 255
+if o <= m.length and e <= m.length - o and e + o + n <= m.length:
+    e = e + o
+    m.dirty[e >> 12] = 1
+    m.dirty[(e + n - 1) >> 12] = 1
+"""
+    + go(8),
 )
 _add("data_drop", [], "c.inst.datas[pc[2]].size = 0\n" + go(4))

@@ -25,6 +25,8 @@ SIGNATURE = (
 )
 COMBOS = ("ss", "si", "is", "rs", "sr", "ri", "ir")
 STORES = ("ss", "si", "sr", "rs", "ri", "is", "ii", "ir")
+TRACKED = len(STORES) + 1
+"""How much further on in the numbers the stores are that note what they write."""
 CTYPES = {"i32": "uint32_t", "i64": "uint64_t", "f32": "float", "f64": "double"}
 REGISTER = {"i32": "r", "i64": "r", "f32": "s", "f64": "d"}
 CLASS = {"": 0, "i32": 1, "i64": 1, "f64": 2, "f32": 3}
@@ -262,6 +264,25 @@ class Generator:
         ]
         locals_ = ["uint64_t e", "uint64_t o", "MemRec* m", f"{CTYPES[t]} a"]
         self.handler(f"{op.name}_mem", locals_, body)
+        # The same into memory 0, noting what is written (`TRACKED` further on in the numbers).
+        self.family(f"TRACKED_{op.name}")
+        assert self.ids[f"TRACKED_{op.name}"] == self.ids[f"OP_{op.name}"] + TRACKED
+        last = [f"m.dirty[(e + {op.width - 1}) >> 12] = 1"] if op.width > 1 else []
+        for combo in STORES:
+            size = 8 if combo[1] == "i" and t in ("i64", "f64") else 6
+            body = [
+                f"a = {read(t, combo[1], 3)}",
+                f"e = <uint64_t>({read('i32', combo[0], 2)}) + <uint32_t>pc[4]",
+                f"if unlikely(e + {op.width} > c.memlen):",
+                "    TRAP(TRAP_MEMORY)",
+                put,
+                "m = c.inst.mems[0]",
+                "m.dirty[e >> 12] = 1",
+                *last,
+                go(size),
+            ]
+            locals_ = ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"]
+            self.handler(f"{op.name}_{combo}_tracked", locals_, body)
 
     # Fused cells
 
@@ -476,6 +497,7 @@ class Generator:
         self.lines.append(f"COUNT = {len(self.names)}")
         ids = ["# Generated from the instruction table. Not to be edited."]
         ids.append("cdef enum:")
+        ids.append(f"    TRACKED = {TRACKED}")
         for family, number in self.ids.items():
             if "." not in family:
                 ids.append(f"    H_{family} = {number}")

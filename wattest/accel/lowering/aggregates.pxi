@@ -8,6 +8,7 @@ cdef void made(Low* l, int32_t number, RType* t, int32_t operands, int32_t size)
     l.code[pos + 2] = slot_of(l, l.height - operands)
     (<cell_type*>(l.code + pos + 4))[0] = t
     may_trap(l, pos)
+    note_cell(l, pos)
     pop_to(l, l.height - operands)
     result(l, pos, 3, 0, -1)
 

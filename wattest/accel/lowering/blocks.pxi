@@ -163,6 +163,7 @@ cdef void lower_else(Low* l, bint reachable) noexcept nogil:
     b.kind = KIND_ELSE
     l.code[b.other] = <int32_t>l.length - b.other
     edge_to(l, b.other, here(l))
+    note_edge(l, b.other, b.height, b.params, slot_of(l, b.height), <int32_t>l.length)
     open_site(l, b.other + 1)
     b.other = -1
     push_slots(l, b.params, b.wide_params)
@@ -186,6 +187,7 @@ cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
         if b.other >= 0:
             l.code[b.other] = <int32_t>l.length - b.other
             edge_to(l, b.other, here(l))
+            note_edge(l, b.other, b.height, b.results, slot_of(l, b.height), <int32_t>l.length)
             open_site(l, b.other + 1)
         arrive(l, b)
         if b.aside >= 0:

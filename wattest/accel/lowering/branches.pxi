@@ -91,6 +91,7 @@ cdef int32_t branch_on(Low* l, Entry* e, int32_t height, bint when) noexcept nog
     close_sites(l)
     open_site(l, pos + 6)
     edge_to(l, pos + 5, here(l))
+    note_edge(l, pos + 5, l.height, 0, 0, <int32_t>l.length)
     return pos + 4
 
 cdef void emit_return(Low* l) noexcept nogil:
@@ -195,11 +196,13 @@ cdef void lower_br_if(Low* l, uint32_t depth) noexcept nogil:
     edge = branch_on(l, e, height, False)
     # Going on costs what the branch's target costs: it is charged at the jump below.
     skip_site(l, edge + 2)
+    forget_note(l)
     move_values(l, b)
     pos = emit(l, H_BR, 4)
     connect(l, b, pos + 2, True)
     l.code[edge] = <int32_t>l.length - edge
     edge_to(l, edge, here(l))
+    note_edge(l, edge, l.height, 0, 0, <int32_t>l.length)
     open_site(l, edge + 1)
     barrier(l)
 
@@ -273,6 +276,8 @@ cdef void lower_br_table(Low* l) noexcept nogil:
                 pos = emit(l, H_BR, 4)
                 connect(l, b, pos + 2, False)
             l.code[edge] = stub - edge
+            # The values are still where the stub will find them.
+            note_edge(l, edge, b.height, values, slot_of(l, height - values), stub)
             if b.kind == KIND_LOOP:
                 l.code[edge + 1] = <int32_t>l.loops[b.loop]
                 edge_to(l, edge, b.offset)

@@ -9,6 +9,7 @@ cdef int32_t simple(Low* l, int32_t number, int32_t size, int32_t operands, int3
     pos = emit(l, number, size)
     l.code[pos + 2] = slot_of(l, l.height - operands)
     may_trap(l, pos)
+    note_cell(l, pos)
     pop_to(l, l.height - operands)
     if pushes:
         push_slot(l)

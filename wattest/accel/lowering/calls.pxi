@@ -12,6 +12,7 @@ cdef int32_t lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
     l.code[pos + 3] = slot_of(l, l.height - <int32_t>params)
     (<cell_func*>(l.code + pos + 4))[0] = func
     may_trap(l, pos)
+    note_call(l, pos, l.height - <int32_t>params)
     pop_to(l, l.height - <int32_t>params)
     push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
     return pos
@@ -42,6 +43,7 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     l.code[pos + 8] = source
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
+    note_call(l, pos, l.height - params)
     if tail:
         past_here(l, pos)
     pop_to(l, l.height - params)

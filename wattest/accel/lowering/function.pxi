@@ -198,15 +198,14 @@ cdef void free_lowered(Lowered* x) noexcept nogil:
         free(x.clauses)
         free(x)
 
-cdef int lower_function(
-    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+cdef int lower_into(
+    Low* l, Module_* m, Func* func, uint32_t max_height, const int32_t* places
 ) noexcept nogil:
-    """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault."""
-    cdef Low l
-    cdef Lowered* out
+    """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault.
+
+    Code, traps, edges, tries and clauses are the caller's to free, whatever comes out."""
     cdef size_t i
     cdef int status = 0
-    memset(&l, 0, sizeof(Low))
     l.m = m
     l.inst = func.inst
     l.func = func
@@ -217,45 +216,82 @@ cdef int lower_function(
     l.first = <int32_t>func.link + ENTER_LINK
     l.capacity = <int32_t>max_height + 8
     l.sites = -1
-    barrier(&l)
+    barrier(l)
     l.stack = <Entry*>malloc((<size_t>l.capacity + 4) * sizeof(Entry))
     l.chains = <int32_t*>malloc((<size_t>func.locals + 1) * sizeof(int32_t))
     l.room = <size_t>(func.end - func.start) * 3 + 64
     l.code = <int32_t*>malloc(l.room * sizeof(int32_t))
-    out = <Lowered*>malloc(sizeof(Lowered))
-    if l.stack == NULL or l.chains == NULL or l.code == NULL or out == NULL:
-        free(l.code)
-        free(out)
+    if l.stack == NULL or l.chains == NULL or l.code == NULL:
         status = -1
     else:
         for i in range(<size_t>func.locals + 1):
             l.chains[i] = -1
-        lower_body(&l)
+        lower_body(l)
         if l.failed:
-            free(l.code)
-            free(l.traps)
-            free(l.edges)
-            free(l.tries)
-            free(l.clauses)
-            free(out)
             status = -2
-        else:
-            out.code = <int32_t*>realloc(l.code, l.length * sizeof(int32_t))
-            if out.code == NULL:
-                out.code = l.code
-            out.length = l.length
-            out.traps = l.traps
-            out.ntraps = l.ntraps
-            out.edges = l.edges
-            out.nedges = l.nedges
-            out.tries = l.tries
-            out.ntries = l.ntries
-            out.clauses = l.clauses
-            func.lowered = out
-            func.code = out.code
     free(l.stack)
     free(l.chains)
     free(l.labels)
     free(l.nodes)
     free(l.loops)
     return status
+
+cdef int lower_function(
+    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
+    """Lower a function and put its code in place; returns as `lower_into`."""
+    cdef Low l
+    cdef Lowered* out = <Lowered*>malloc(sizeof(Lowered))
+    cdef int status
+    memset(&l, 0, sizeof(Low))
+    status = -1 if out == NULL else lower_into(&l, m, func, max_height, places)
+    if status:
+        free(l.code)
+        free(l.traps)
+        free(l.edges)
+        free(l.tries)
+        free(l.clauses)
+        free(out)
+        return status
+    out.code = <int32_t*>realloc(l.code, l.length * sizeof(int32_t))
+    if out.code == NULL:
+        out.code = l.code
+    out.length = l.length
+    out.traps = l.traps
+    out.ntraps = l.ntraps
+    out.edges = l.edges
+    out.nedges = l.nedges
+    out.tries = l.tries
+    out.ntries = l.ntries
+    out.clauses = l.clauses
+    func.lowered = out
+    func.code = out.code
+    return 0
+
+cdef Notes* take_notes(
+    Module_* m, Func* func, uint32_t max_height, const int32_t* places
+) noexcept nogil:
+    """The notes on a lowered function, or NULL: no memory, or it came out otherwise than before."""
+    cdef Low l
+    cdef Lowered* low = <Lowered*>func.lowered
+    cdef Notes* n = <Notes*>calloc(1, sizeof(Notes))
+    cdef bint good
+    if n == NULL:
+        return NULL
+    memset(&l, 0, sizeof(Low))
+    l.notes = n
+    good = (
+        lower_into(&l, m, func, max_height, places) == 0
+        and l.length == low.length and l.ntraps == low.ntraps and l.nedges == low.nedges
+        and memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0
+        and memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0
+    )
+    free(l.code)
+    free(l.traps)
+    free(l.edges)
+    free(l.tries)
+    free(l.clauses)
+    if not good:
+        free_notes(n)
+        return NULL
+    return n

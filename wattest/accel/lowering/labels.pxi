@@ -23,6 +23,7 @@ cdef void connect(Low* l, Label* b, int32_t edge, bint charged) noexcept nogil:
             l.nodes[node].next = l.sites
             l.sites = node
         edge_to(l, edge, b.offset)
+        note_edge(l, edge, b.height, b.params, slot_of(l, b.height), b.target)
         return
     # Forward: the node's `pos` is the place of the cost; `ended` says whether it is one.
     node = new_node(l, edge + 1)
@@ -43,6 +44,7 @@ cdef void arrive(Low* l, Label* b) noexcept nogil:
         edge = l.nodes[node].pos - 1
         if l.nodes[node].ended != 2:
             l.code[edge] = <int32_t>l.length - edge
+            note_edge(l, edge, b.height, b.results, slot_of(l, b.height), <int32_t>l.length)
         edge_to(l, edge, here(l))
         if l.nodes[node].ended:
             open_node(l, node)

@@ -47,6 +47,19 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
     may_trap(l, pos)
     result(l, pos, 3, o.result, op)
 
+cdef void mark(Low* l, int32_t at, uint32_t memory, int32_t width, uint64_t offset) noexcept nogil:
+    """Before a store that does not do so itself: note what it is going to write, if that is wanted.
+
+    `at` is the slot of the address. Every store must be of `TRACKED` or come behind such a cell."""
+    cdef int32_t pos
+    if not l.inst.tracked:
+        return
+    pos = emit(l, H_MARK, 8)
+    l.code[pos + 2] = at
+    l.code[pos + 3] = <int32_t>memory
+    l.code[pos + 4] = width + (256 if l.m.mem64[memory] else 0)
+    (<cell_u64*>(l.code + pos + 6))[0] = offset
+
 cdef void lower_store(Low* l, int32_t op) noexcept nogil:
     cdef OpInfo* o = &OPS[op]
     cdef uint32_t memory
@@ -66,6 +79,7 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
     if memory or l.m.mem64[memory]:
         at_a = entry_slot(l, address, l.height)
         at_b = entry_slot(l, value, l.height + 1)
+        mark(l, at_a, memory, o.width, offset)
         pos = emit(l, o.other, 8)
         l.code[pos + 2] = at_a
         l.code[pos + 3] = at_b
@@ -74,7 +88,8 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         may_trap(l, pos)
         return
     if in_register(l, address, l.height, 1):
-        if value.kind != IN_CONST:
+        # Fused stores do not note what they write.
+        if value.kind != IN_CONST and not l.inst.tracked:
             which = fused(l, op, 0)
             if which >= 0:
                 at_b = entry_slot(l, value, l.height + 1)
@@ -105,6 +120,8 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         which = 3 if b == 0 else 4
     else:
         which = 5 if b == 0 else 6 if b == 1 else 7
+    if l.inst.tracked:
+        which += TRACKED
     pos = emit(l, o.family + which, 8 if b == 1 and o.wide else 6)
     if b == 1 and o.wide:
         (<cell_u64*>(l.code + pos + 6))[0] = wide

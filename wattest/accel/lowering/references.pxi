@@ -61,9 +61,10 @@ cdef void lower_non_null(Low* l) noexcept nogil:
     l.code[pos + 2] = source
     may_trap(l, pos)
 
-cdef int32_t branch_cell(Low* l, int32_t family, int32_t source) noexcept nogil:
+cdef int32_t branch_cell(Low* l, int32_t family, int32_t source, int32_t left) noexcept nogil:
     """A cell that branches on a slot, or, where that is negative, on the register; the position
-    of its edge. The cost of going on instead is opened, as `branch_on` does."""
+    of its edge. The cost of going on instead, with `left` operands, is opened, as `branch_on`
+    does."""
     cdef int32_t pos
     if source >= 0:
         pos = emit(l, family, 8)
@@ -73,26 +74,30 @@ cdef int32_t branch_cell(Low* l, int32_t family, int32_t source) noexcept nogil:
     close_sites(l)
     open_site(l, pos + 6)
     edge_to(l, pos + 5, here(l))
+    note_edge(l, pos + 5, left, 0, 0, <int32_t>l.length)
     return pos + 4
 
-cdef void branch_to(Low* l, uint32_t depth, int32_t yes, int32_t no, int32_t source) noexcept nogil:
-    """Branch to a label, whose values are on top and settled, or go on."""
+cdef void branch_to(
+    Low* l, uint32_t depth, int32_t yes, int32_t no, int32_t source, int32_t left
+) noexcept nogil:
+    """Branch to a label, whose values are on top and settled, or go on with `left` operands."""
     cdef Label* b = label(l, depth)
     cdef int32_t count = arity(b)
     cdef int32_t edge
     cdef int32_t pos
     if count == 0 or l.height - count == b.height:
-        edge = branch_cell(l, yes, source)
+        edge = branch_cell(l, yes, source, left)
         connect(l, b, edge, True)
         return
     # As `lower_br_if`: around the moves.
-    edge = branch_cell(l, no, source)
+    edge = branch_cell(l, no, source, left)
     skip_site(l, edge + 2)
     move_values(l, b)
     pos = emit(l, H_BR, 4)
     connect(l, b, pos + 2, True)
     l.code[edge] = <int32_t>l.length - edge
     edge_to(l, edge, here(l))
+    note_edge(l, edge, left, 0, 0, <int32_t>l.length)
     open_site(l, edge + 1)
     barrier(l)
 
@@ -102,7 +107,7 @@ cdef void lower_br_on_null(Low* l, uint32_t depth) noexcept nogil:
     cdef Entry* e = pop(l)
     cdef Entry saved = e[0]
     settle_top(l, arity(label(l, depth)))
-    branch_to(l, depth, H_BR_I64_EQZ, H_BR_I64_NEZ, source)
+    branch_to(l, depth, H_BR_I64_EQZ, H_BR_I64_NEZ, source, l.height + 1)
     if saved.kind == IN_LOCAL:
         push_local(l, saved.local)
     else:
@@ -111,7 +116,9 @@ cdef void lower_br_on_null(Low* l, uint32_t depth) noexcept nogil:
 cdef void lower_br_on_non_null(Low* l, uint32_t depth) noexcept nogil:
     """The reference is dropped where the branch is not taken."""
     settle_top(l, arity(label(l, depth)))
-    branch_to(l, depth, H_BR_I64_NEZ, H_BR_I64_EQZ, slot_of(l, l.height - 1))
+    branch_to(
+        l, depth, H_BR_I64_NEZ, H_BR_I64_EQZ, slot_of(l, l.height - 1), l.height - 1
+    )
     pop(l)
 
 cdef void lower_br_on_cast(Low* l, bint fail) noexcept nogil:
@@ -130,9 +137,9 @@ cdef void lower_br_on_cast(Low* l, bint fail) noexcept nogil:
     l.code[pos + 4] = what
     (<cell_type*>(l.code + pos + 6))[0] = t
     if fail:
-        branch_to(l, depth, H_BR_I32_EQZ, H_BR_I32_NEZ, -1)
+        branch_to(l, depth, H_BR_I32_EQZ, H_BR_I32_NEZ, -1, l.height)
     else:
-        branch_to(l, depth, H_BR_I32_NEZ, H_BR_I32_EQZ, -1)
+        branch_to(l, depth, H_BR_I32_NEZ, H_BR_I32_EQZ, -1, l.height)
 
 cdef void lower_call_ref(Low* l, bint tail) noexcept nogil:
     cdef uint32_t type_index = <uint32_t>leb_u(&l.p)
@@ -150,6 +157,7 @@ cdef void lower_call_ref(Low* l, bint tail) noexcept nogil:
     l.code[pos + 8] = source
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
+    note_call(l, pos, l.height - params)
     if tail:
         past_here(l, pos)
     pop_to(l, l.height - params)

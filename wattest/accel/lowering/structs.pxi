@@ -100,6 +100,9 @@ cdef struct Module_:
     uint32_t nfuncs
 
 
+cdef struct Notes
+
+
 cdef struct Low:
     # What is lowered, and into what
     Module_* m
@@ -141,3 +144,5 @@ cdef struct Low:
     int64_t count
     int64_t* loops
     int32_t nloops, loops_room
+    # Where operands are (lowering/notes.pxi), or NULL: not wanted
+    Notes* notes

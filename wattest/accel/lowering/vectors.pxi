@@ -109,15 +109,19 @@ cdef void lower_vector_memory(Low* l, VectorInfo* v) noexcept nogil:
     e = pop(l)
     if away:
         at = entry_slot(l, e, l.height)
+        if not v.result:
+            mark(l, at, memory, v.width, offset)
         pos = emit(l, v.far, 10)
         l.code[pos + 5] = <int32_t>memory
         (<cell_u64*>(l.code + pos + 8))[0] = offset
     else:
-        if in_register(l, e, l.height, 1):
+        if in_register(l, e, l.height, 1) and (v.result or not l.inst.tracked):
             to_register(l)
             pos = emit(l, v.family + 1, 8)
         else:
             at = entry_slot(l, e, l.height)
+            if not v.result:
+                mark(l, at, memory, v.width, offset)
             pos = emit(l, v.family, 8)
         l.code[pos + 5] = <int32_t><uint32_t>offset
     l.code[pos + 2] = at

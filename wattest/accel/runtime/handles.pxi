@@ -56,12 +56,21 @@ cdef class MemoryHandle:
     """The native side of a memory: where it is and how long."""
     cdef MemRec rec
     cdef object buffer
+    cdef object dirty
 
     def __init__(self, mem):
         cdef uint8_t[::1] view = mem.data
         self.buffer = view
         self.rec.base = &view[0]
         self.rec.length = mem.length
+        if mem.dirty is not None:
+            self.track(mem.dirty)
+
+    def track(self, dirty):
+        """From now on note in ``dirty``, a byte for each 4 KiB, what is written."""
+        cdef uint8_t[::1] view = dirty
+        self.dirty = view
+        self.rec.dirty = &view[0]
 
     def resize(self, length):
         """The memory has grown."""
@@ -179,6 +188,13 @@ cdef class Elements:
             raise IndexError(index)
         i = index
         self.rec.elems[i] = self._slot(value)
+
+    def __delitem__(self, places):
+        """Cut the end off; that is all that can be deleted."""
+        start, stop, step = places.indices(self.rec.size)
+        if step != 1 or stop != self.rec.size:
+            raise ValueError("only the end of a table can be cut off")
+        self.rec.size = start
 
     def extend(self, list values):
         """Append references, no more than it has room for."""

@@ -7,6 +7,8 @@ cdef class NativeModule:
     cdef list sigs
     cdef list kinds
     cdef object module
+    cdef object stack_types
+    cdef object slow_types
 
     def __cinit__(self, module):
         cdef Py_ssize_t i
@@ -58,6 +60,24 @@ cdef class NativeModule:
             self.m.global_class[i] = {F64: 2, F32: 3, V128: 8}.get(globals_[i].valtype, 1)
         self.module = module
 
+    cdef object types_at(self, Py_ssize_t position, list offsets):
+        """The letters of the types on the operand stack before instructions of a function."""
+        if self.stack_types is None:
+            from wattest.accel.validate import stack_types
+            self.stack_types = stack_types(self.module)
+        found = self.stack_types.types_at(position, offsets)
+        if found is None:
+            # The body has types that only the reference knows.
+            if self.slow_types is None:
+                from wattest.interp.validate.stacks import StackTypes
+                self.slow_types = StackTypes(self.module)
+            index = position + self.module.imported_func_count
+            found = []
+            for offset in offsets:
+                codes = [bytes([code_of(t)]) for t in self.slow_types.at(index, offset)]
+                found.append(b"".join([code * (2 if code == b"v" else 1) for code in codes]))
+        return found
+
     def __dealloc__(self):
         free(self.m.type_params)
         free(self.m.type_results)
@@ -100,6 +120,7 @@ cdef class Instance:
         self.handles = []
         self.inst.state = <void*>state
         self.inst.owner = <void*>self
+        self.inst.tracked = state.store.track_writes
         # As in the spec, a store keeps its instances: tables, stacks of stopped runs and
         # backtraces name their functions.
         state.keep[<uint64_t><void*>self] = self
@@ -180,13 +201,25 @@ cdef class Instance:
         self.handles += [mems, tables, globals_, elems]
         self.state.roots.append((tables, globals_, elems))
 
-    def drop_elem(self, index):
-        """Empty an element segment."""
-        self.inst.elems[<Py_ssize_t>index].size = 0
+    # Segments, by their indices
 
-    def drop_data(self, index):
-        """Empty a data segment."""
-        self.inst.datas[<Py_ssize_t>index].size = 0
+    def elem_dropped(self, Py_ssize_t index):
+        """Whether an element segment is empty."""
+        return self.inst.elems[index].size == 0
+
+    def drop_elem(self, Py_ssize_t index, bint drop):
+        """Empty an element segment, or have it as it was."""
+        cdef Elements segment = self.handles[3][index]
+        self.inst.elems[index].size = 0 if drop else segment.rec.size
+
+    def data_dropped(self, Py_ssize_t index):
+        """Whether a data segment is empty."""
+        return self.inst.datas[index].size == 0
+
+    def drop_data(self, Py_ssize_t index, bint drop):
+        """Empty a data segment, or have it as it was."""
+        data = self.owner.module.datas[index]
+        self.inst.datas[index].size = 0 if drop else data.end - data.begin
 
     def __dealloc__(self):
         cdef Py_ssize_t i

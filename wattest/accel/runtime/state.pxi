@@ -23,29 +23,6 @@ cdef object local_places(module, uint32_t index, Signature sig):
     return found.tobytes()
 
 
-cdef class Machine:
-    """A stopped run: its stack and registers, as data."""
-    cdef State state
-    cdef bytes stack
-    cdef Ctx ctx
-    cdef Func* func
-    cdef object root
-    cdef bint spent
-    cdef object __weakref__
-
-    def run(self):
-        """Go on to the end.
-
-        Raises:
-            RuntimeError: it has gone on already.
-            Exception: as `State.invoke`.
-        """
-        if self.spent:
-            raise RuntimeError("this machine has stopped for good")
-        self.spent = True
-        return self.state.resume(self)
-
-
 cdef class State:
     """The accelerator's data about a store."""
     cdef Ctx ctx
@@ -66,26 +43,44 @@ cdef class State:
     cdef int64_t size
     cdef bint running
     cdef unsigned long thread
-    cdef public int64_t fuel_used
+    cdef int64_t used
     cdef int64_t limit
     cdef int64_t leftover
     cdef public uint64_t frames
     cdef public uint64_t slots
     cdef public int64_t nesting
     cdef public int64_t host_calls
+    cdef public int64_t entries
     cdef uint64_t max_frames
     cdef uint64_t max_slots
     cdef bint in_host
     cdef dict names
+    cdef dict noted
     cdef Signature root
+    # The fuel of a slice; when the last one began, and the fuel then.
+    cdef int64_t slice
+    cdef int64_t began
+    cdef int64_t begun
+    # The fuel value to break at, or -1.
+    cdef int64_t stop
+    # Whether the run waits between two instructions, to be looked at and perhaps left.
+    cdef bint waits
+    # `entries` when the host function was called that runs now.
+    cdef int64_t entered
+    # The invocations that wait for a host function, innermost first.
+    cdef Level* level
 
     def __init__(self, store):
         cdef uint8_t[::1] view
         limits = store.limits
         self.store = store
-        self.fuel_used = store.fuel_used
+        self.used = store.fuel_used
         self.host_calls = store.host_calls
+        self.entries = store.entries
         self.fuel_limit = store.fuel_limit
+        self.break_at = store.break_at
+        self.noted = {}
+        self.slice = FIRST_SLICE
         self.keep = {}
         self.objects = Objects(limits.heap_fields)
         self.ctx.heap = &self.objects.heap
@@ -116,6 +111,26 @@ cdef class State:
     @fuel_limit.setter
     def fuel_limit(self, limit):
         self.limit = -1 if limit is None else min(max(limit, 0), 0x7FFFFFFFFFFFFFFF)
+        self.leftover = 0
+
+    @property
+    def fuel_used(self):
+        """Units used so far."""
+        return self.used
+
+    @fuel_used.setter
+    def fuel_used(self, used):
+        self.used = used
+        self.leftover = 0
+
+    @property
+    def break_at(self):
+        """The fuel at whose next border `Store.on_break` is called, or None."""
+        return None if self.stop < 0 else self.stop
+
+    @break_at.setter
+    def break_at(self, fuel):
+        self.stop = -1 if fuel is None else min(max(fuel, 0), 0x7FFFFFFFFFFFFFFF)
         self.leftover = 0
 
     cdef int lower(self, Func* func) except -1:
@@ -161,8 +176,8 @@ cdef class State:
             found = self.names[key] = (module.names.module, func.index, name)
         return FrameInfo(*found, offset)
 
-    cdef object offset_of(self, Func* func, int64_t pos, bint behind):
-        """Byte offset of the instruction at a cell, or of the call that returns to it."""
+    cdef size_t trap_before(self, Func* func, int64_t pos, bint behind) except? 0xFFFFFFFF:
+        """The number of the last place that may trap at a cell, or before it."""
         cdef Lowered* low = <Lowered*>func.lowered
         cdef int64_t a = 0
         cdef int64_t b = <int64_t>low.ntraps
@@ -174,38 +189,57 @@ cdef class State:
             else:
                 b = k
         if a == 0:
-            return None
-        return low.traps[a - 1].offset
+            raise RuntimeError(f"function {func.index}: nothing can trap before {pos}")
+        return <size_t>(a - 1)
 
-    cdef tuple backtrace(self):
-        """The frames of the current invocation, innermost first."""
-        cdef int32_t* pc = self.ctx.pc
-        cdef uint64_t* fp = self.ctx.fp
+    cdef object offset_of(self, Func* func, int64_t pos, bint behind):
+        """Byte offset of the instruction at a cell, or of the call that returns to it."""
+        return (<Lowered*>func.lowered).traps[self.trap_before(func, pos, behind)].offset
+
+    cdef FuncNotes notes_of(self, Func* func):
+        """The notes on a function, taken when they are first asked for."""
+        cdef FuncNotes notes = self.noted.get(<uint64_t>func)
+        if notes is None:
+            notes = FuncNotes.__new__(FuncNotes)
+            notes.fill(self, func)
+            self.noted[<uint64_t>func] = notes
+        return notes
+
+    cdef list walk(self, Ctx* c, uint64_t* fp, bint in_host):
+        """The frames of an invocation, innermost first: function, byte offset, place in the code
+        (of an edge, a call or a cell; -1 at the function's beginning), address of its slots.
+
+        A frame that a tail call has left but for handing on the results is none."""
+        cdef int32_t* pc = c.pc
         cdef uint64_t* link
         cdef uint64_t* callee
         cdef Func* func
         cdef Lowered* low
         cdef size_t i
         cdef int64_t pos
+        cdef uint8_t op
+        cdef bint host = in_host
         frames = []
-        if self.in_host:
-            link = fp + self.ctx.func.link
+        if in_host:
+            link = fp + c.func.link
         else:
             func = self.find(<uint64_t>pc)
             low = <Lowered*>func.lowered
             offset = None
-            if self.ctx.status == STATUS_FUEL:
-                if self.ctx.edge == NULL:
+            pos = -1
+            if c.status == STATUS_FUEL:
+                if c.edge == NULL:
                     offset = func.start
                 else:
                     # The edge is in the function it leads to.
-                    pos = self.ctx.edge - low.code
+                    pos = c.edge - low.code
                     for i in range(low.nedges):
                         if low.edges[i].pos == pos:
                             offset = low.edges[i].offset
             else:
-                offset = self.offset_of(func, pc - low.code, False)
-            frames.append(self.info(func, offset))
+                pos = pc - low.code
+                offset = self.offset_of(func, pos, False)
+            frames.append((<uint64_t>func, offset, pos, <uint64_t>fp))
             link = fp + func.link
         while True:
             callee = fp
@@ -214,10 +248,16 @@ cdef class State:
             if pc == <int32_t*>self.cross:
                 pc = <int32_t*>(callee - 3)[0]
             if pc == <int32_t*>self.done:
-                return tuple(frames)
+                return frames
             func = self.find(<uint64_t>pc - 1)
             low = <Lowered*>func.lowered
-            frames.append(self.info(func, self.offset_of(func, pc - low.code, True)))
+            i = self.trap_before(func, pc - low.code, True)
+            offset = low.traps[i].offset
+            op = (<Instance>func.inst.owner).native.m.binary[low.traps[i].offset]
+            # return_call, return_call_indirect, return_call_ref
+            if host or (op != 0x12 and op != 0x13 and op != 0x15):
+                frames.append((<uint64_t>func, offset, low.traps[i].pos, <uint64_t>fp))
+            host = False
             link = fp + func.link
 
     cdef uint64_t* live_end(self) except NULL:
@@ -316,27 +356,48 @@ cdef class State:
         """Values of the fields or elements of an object that a handle stands for."""
         return self.objects.contents(self, address)
 
+    cdef tuple backtrace_of(self, Ctx* c, uint64_t* fp, bint in_host):
+        return tuple([
+            self.info(<Func*><uint64_t>func, offset)
+            for func, offset, _, _ in self.walk(c, fp, in_host)
+        ])
+
+    cdef tuple backtrace(self):
+        """The frames of the current invocation, innermost first."""
+        return self.backtrace_of(&self.ctx, self.ctx.fp, self.in_host)
+
     # Fuel
 
     cdef inline void sync(self) noexcept:
         """Let the store know what has been used."""
-        self.fuel_used = self.mark + (self.size - self.ctx.fuel)
+        self.used = self.mark + (self.size - self.ctx.fuel)
 
     cdef inline void same_slice(self) noexcept:
         """Go on with the slice after something that may have changed fuel or limit."""
         cdef int64_t left = self.ctx.fuel
         cdef int64_t room
-        self.mark = self.fuel_used
+        self.mark = self.used
         if self.limit >= 0:
             room = self.limit - self.mark
+            if room < left:
+                left = room if room > 0 else 0
+        if self.stop >= 0:
+            room = self.stop - self.mark
             if room < left:
                 left = room if room > 0 else 0
         self.size = self.ctx.fuel = left
 
     cdef int next_slice(self, int64_t cost) except -1:
-        """Begin a slice that has room for a segment."""
+        """Begin a slice that has room for a segment, or for what a bulk instruction costs."""
         cdef int64_t size
+        cdef bint border = self.ctx.status == STATUS_FUEL
+        self.waits = True
         PyErr_CheckSignals()
+        if self.store.interrupted:
+            self.store.interrupted = False
+            raise KeyboardInterrupt
+        if border and cost and self.stop >= 0 and self.used >= self.stop:
+            self.on_break()
         on_slice = self.store.on_slice
         if on_slice is not None:
             try:
@@ -344,32 +405,110 @@ cdef class State:
             except LimitExceeded as error:
                 error.backtrace = error.backtrace or self.backtrace()
                 raise
-        self.mark = self.fuel_used
-        size = max(<int64_t>SLICE, cost)
+        self.mark = self.used
+        size = max(self.next_size(), cost)
         if self.limit >= 0:
             size = min(size, self.limit - self.mark)
             if size < cost:
                 self.size = self.ctx.fuel = 0
-                raise self.exhausted()
+                error = FuelExhausted(self.fuel_limit, self.backtrace())
+                error.needed = cost
+                error.at_border = border
+                raise error
+        if self.stop >= 0:
+            size = min(size, max(self.stop - self.mark, cost))
         self.size = self.ctx.fuel = size
+        self.waits = False
         return 0
 
-    cdef object exhausted(self):
-        cdef Machine machine
+    cdef int64_t next_size(self) except -1:
+        """The fuel of a slice that takes about `SLICE_TIME`, by the one before."""
+        cdef int64_t now = perf_counter_ns()
+        cdef int64_t taken = now - self.began
+        cdef int64_t used = self.used - self.begun
+        self.began = now
+        self.begun = self.used
+        if used >= self.slice - self.slice // 8 and taken > 0:
+            # It was used up. Time in host functions counts too: then it grows again.
+            if taken > 4 * SLICE_TIME:
+                self.slice = max(self.slice // 4, <int64_t>LEAST_SLICE)
+            elif taken > SLICE_TIME:
+                self.slice = max(self.slice // 2, <int64_t>LEAST_SLICE)
+            elif taken < SLICE_TIME // 4:
+                self.slice = min(self.slice * 4, <int64_t>MOST_SLICE)
+            elif taken < SLICE_TIME // 2:
+                self.slice = min(self.slice * 2, <int64_t>MOST_SLICE)
+        return self.slice
+
+    cdef int on_break(self) except -1:
+        """Call `Store.on_break` with the machine as it stands."""
+        on_break = self.store.on_break
+        if on_break is not None:
+            self.stop = -1
+            view = self.capture()
+            (<Machine>view).spent = True  # it is running
+            self.break_at = on_break(view)
+        return 0
+
+    # Stopping
+
+    cdef Machine capture(self):
+        """The current invocation as a machine, and those around it."""
+        cdef Ctx* c = &self.ctx
         cdef Func* func
+        cdef Machine machine
+        cdef Machine inner = None
+        cdef Level* level = self.level
         cdef size_t used
-        error = FuelExhausted(self.fuel_limit, self.backtrace())
-        if self.nesting == 1:
-            func = self.find(<uint64_t>self.ctx.pc)
-            used = self.ctx.fp - self.stack + func.link + 3 + func.slots
+        if self.in_host:
+            func = c.func
+            used = c.fp - self.stack + func.link + 3
+        else:
+            func = self.find(<uint64_t>c.pc)
+            used = c.fp - self.stack + func.link + 3 + func.slots
+        stack = (<char*>self.stack)[:used * 8]
+        first = None
+        while True:
             machine = Machine.__new__(Machine)
-            machine.state = self
-            machine.stack = (<char*>self.stack)[:used * 8]
-            machine.ctx = self.ctx
-            machine.root = self.root
-            error.machine = machine
+            machine.state_ = self
+            machine.stack = stack
             self.objects.machines.add(machine)
-        return error
+            machine.ctx = c[0]
+            machine.root = self.root
+            machine.in_host = self.in_host if first is None else True
+            # Nobody waits for the results of a run whose host function is gone.
+            machine.gone = self.nesting > 1
+            if first is None:
+                first = machine
+            else:
+                inner.outer = machine
+            inner = machine
+            if level == NULL:
+                return first
+            c = level.ctx
+            level = level.outer
+
+    cdef int left(self, object error) except -1:
+        """An error ends the current invocation: give it the machine, if it can go on or was
+        between two instructions."""
+        cdef bint gone
+        if isinstance(error, (Trap, GuestException)) or not (self.waits or self.in_host):
+            return 0
+        gone = False
+        if self.in_host:
+            gone = self.entries != self.entered
+            if not gone:
+                self.host_calls -= 1
+        if getattr(error, "machine", None) is not None:
+            return 0
+        machine = self.capture()
+        if gone:
+            (<Machine>machine).gone = True
+        try:
+            error.machine = machine
+        except AttributeError:
+            pass  # its class allows no attributes
+        return 0
 
     # Running
 
@@ -383,10 +522,24 @@ cdef class State:
         cdef unsigned long me = PyThread_get_thread_ident()
         if self.running and self.thread != me:
             raise RuntimeError("the store is running in another thread")
-        if self.nesting >= MAX_NESTING:
+        if self.nesting >= MAX_LEVELS:
             raise StackExhausted()
         self.thread = me
         return 0
+
+    cdef inline bint full(self) noexcept:
+        """Whether the next invocation needs a native stack of its own."""
+        return self.nesting and self.nesting % THREAD_LEVELS == 0
+
+    def call_on_this_thread(self, address, args):
+        """`call`, on a thread that has been made for it; the store is in use on another one, which
+        waits."""
+        cdef unsigned long before = self.thread
+        self.thread = PyThread_get_thread_ident()
+        try:
+            return self.call_here(<Func*><uint64_t>address, args)
+        finally:
+            self.thread = before
 
     cdef int call_slots(self, Func* f) except -1:
         """Call a function whose arguments stand at `top`, where its results will be."""
@@ -403,6 +556,8 @@ cdef class State:
         cdef bint running = self.running
         cdef uint64_t outer_frames = self.frames
         cdef uint64_t outer_slots = self.slots
+        cdef int64_t entered = self.entered
+        cdef Level level
         if outer_frames + 1 > self.max_frames or outer_slots + f.slots > self.max_slots:
             raise StackExhausted()
         frames = self.max_frames - outer_frames - 1
@@ -414,15 +569,21 @@ cdef class State:
         link[1] = 0
         link[2] = GUARDS | frames << 32 | slots
         saved = self.ctx
+        if self.nesting and in_host:
+            level.ctx = &saved
+            level.outer = self.level
+            self.level = &level
         self.nesting += 1
+        self.entries += 1
         self.running = True
+        self.waits = False
         try:
             if f.lowered == NULL:
                 self.lower(f)
             self.ctx.pc = f.code
             self.ctx.fp = fp
             self.ctx.inst = f.inst
-            self.mark = self.fuel_used
+            self.mark = self.used
             self.in_host = False
             if self.nesting == 1:
                 self.root = <Signature>f.sig
@@ -443,25 +604,48 @@ cdef class State:
             if self.nesting == 1:
                 self.leftover = self.ctx.fuel
             return 0
+        except BaseException as error:
+            self.left(error)
+            raise
         finally:
             self.frames = outer_frames
             self.slots = outer_slots
+            if self.level == &level:
+                self.level = level.outer
             self.nesting -= 1
             self.running = running
+            self.waits = False
             self.in_host = in_host
+            self.entered = entered
             self.top = top
             self.mark = mark
             self.size = size
             self.ctx = saved
 
     cdef list call(self, Func* f, args):
+        """Call a function with values of its parameter types."""
+        self.enter()
+        if self.full():
+            return deeper(self.store, partial(self.call_on_this_thread, <uint64_t>f, args))
+        return self.call_here(f, args)
+
+    cdef list call_here(self, Func* f, args):
         cdef Signature sig = <Signature>f.sig
         cdef uint64_t* fp
-        self.enter()
         fp = self.top
         put_values(self, sig.params, args, fp)
         self.call_slots(f)
         return take_values(self, sig.results, fp)
+
+    def machine(self, state):
+        """A machine that goes on from a state.
+
+        Raises:
+            StateError: it does not fit, or is none that can be begun at.
+        """
+        cdef Builder builder = Builder.__new__(Builder)
+        builder.state = self
+        return builder.build(state)
 
     def resume(self, Machine machine):
         """Go on with a stopped run."""
@@ -472,23 +656,31 @@ cdef class State:
         if self.nesting:
             raise RuntimeError("the store is running")
         self.nesting += 1
+        self.entries += 1
         self.running = True
+        self.waits = False
         self.leftover = 0
+        machine.spent = True
         try:
             memcpy(self.stack, <char*>machine.stack, len(machine.stack))
             self.ctx = machine.ctx
             self.ctx.fuel = 0
             self.size = 0
-            self.mark = self.fuel_used
+            self.mark = self.used
             self.in_host = False
             self.root = machine.root
             self.run()
             sig = machine.root
             return take_values(self, sig.results, self.stack)
+        except BaseException as error:
+            self.left(error)
+            raise
         finally:
             self.frames = self.slots = 0
             self.nesting -= 1
             self.running = False
+            self.waits = False
+            self.in_host = False
             self.top = self.stack
 
     cdef int refresh(self) noexcept:
@@ -620,6 +812,7 @@ cdef class State:
         cdef object value
         self.sync()
         self.host_calls += 1
+        self.entered = self.entries
         self.frames = self.max_frames - (left >> 32 & 0x7FFFFFFF)
         self.slots = self.max_slots - (left & 0x7FFFFFFF)
         self.top = link + 3
@@ -663,8 +856,6 @@ cdef class State:
         except (Trap, LimitExceeded) as error:
             frame = FrameInfo(None, None, host.name, None)
             error.backtrace = (*error.backtrace, frame, *self.backtrace())
-            if isinstance(error, FuelExhausted):
-                error.machine = None
             raise
         self.in_host = False
         self.same_slice()
@@ -706,6 +897,8 @@ cdef class Caller:
         if len(args) != count:
             return NotImplemented
         state.enter()
+        if state.full():
+            return NotImplemented
         fp = state.top
         for i in range(count):
             if not lowered_fast(sig.params[i], args[i], fp + i):

@@ -49,6 +49,23 @@ cdef inline bint immediate(Check* c, Op* op, uint8_t kind) noexcept nogil:
     return False
 
 
+cdef bint note_types(Check* c) noexcept nogil:
+    """Note what is on the stack before the instruction at ``c.p``."""
+    cdef size_t need = c.nseen + c.sp + sizeof(uint32_t)
+    cdef uint8_t* seen = c.seen
+    if need > c.seen_room:
+        seen = <uint8_t*>realloc(seen, need * 2)
+        if seen == NULL:
+            return False
+        c.seen = seen
+        c.seen_room = need * 2
+    memcpy(seen + c.nseen, &c.sp, sizeof(uint32_t))
+    memcpy(seen + c.nseen + sizeof(uint32_t), c.stack, c.sp)
+    c.nseen = need
+    c.watch += 1
+    return True
+
+
 cdef inline bint copy(Check* c, uint8_t target, uint8_t source) noexcept nogil:
     """Pop ``[at1 at2 min(at1, at2)]``."""
     cdef uint8_t count = T_I64 if target == T_I64 and source == T_I64 else T_I32
@@ -64,6 +81,9 @@ cdef int body(Check* c) noexcept nogil:
     cdef Types start, end
     cdef Signature* signature
     while c.p < c.end:
+        if c.watch != NULL and <uint32_t>(c.p - c.binary) == c.watch[0]:
+            if not note_types(c):
+                return NO_MEMORY
         op = &PLAIN[c.p[0]]
         c.p += 1
         if op.kind == K_PREFIX:

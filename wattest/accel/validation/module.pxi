@@ -69,6 +69,7 @@ cdef class _Checker:
         free(self.c.locals)
         free(self.c.stack)
         free(self.c.frames)
+        free(self.c.seen)
         free(self.bodies)
         free(self.runs)
 
@@ -195,6 +196,42 @@ cdef class _Checker:
                 self.nruns += 1
                 entry.nruns += 1
         return 0
+
+    def types_at(self, Py_ssize_t position, offsets):
+        """The types on the operand stack before some instructions of a valid body.
+
+        Args:
+            position: of the function among those that the module defines.
+            offsets: byte offsets of the instructions, ascending.
+
+        Returns:
+            A string of `CODES` for each; None when the body is none that is accepted here.
+
+        Raises:
+            RuntimeError: there is no instruction at an offset.
+        """
+        cdef Check* c = &self.c
+        cdef uint32_t count
+        cdef size_t at = 0
+        cdef int status
+        wanted = array("I", [*offsets, 0xFFFFFFFF])
+        cdef const uint32_t[::1] view = wanted
+        c.watch = &view[0]
+        c.nseen = 0
+        with nogil:
+            status = function(c, &self.bodies[position], self.runs)
+        c.watch = NULL
+        found = []
+        while at < c.nseen:
+            memcpy(&count, c.seen + at, sizeof(uint32_t))
+            at += sizeof(uint32_t)
+            found.append((<char*>c.seen)[at:at + count].translate(CODES))
+            at += count
+        if status != VALID:
+            return None
+        if len(found) != len(offsets):
+            raise RuntimeError(f"function at position {position}: no types at {offsets}")
+        return found
 
     def run(self):
         """The facts, and which bodies are refused, by position."""

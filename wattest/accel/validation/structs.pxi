@@ -158,3 +158,8 @@ cdef struct Check:
     uint32_t depth
     uint32_t room
     uint32_t serial
+    # Where to note the types on the stack (ascending offsets, the last one 2**32 - 1), or NULL.
+    const uint32_t* watch
+    uint8_t* seen                # for each: how many, then the types
+    size_t nseen
+    size_t seen_room

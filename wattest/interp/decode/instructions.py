@@ -41,6 +41,12 @@ def _read_bytes(data: bytes, pos: int, count: int) -> tuple[bytes, int]:
     return data[pos : pos + count], pos + count
 
 
+def _read_zero(data: bytes, pos: int, end: int) -> tuple[None, int]:
+    if data[pos]:
+        raise DecodeError("zero byte expected", offset=pos)
+    return None, pos + 1
+
+
 def _read_i32(data: bytes, pos: int, end: int) -> tuple[int, int]:
     value, pos = read_s32(data, pos)
     return value & 0xFFFF_FFFF, pos
@@ -131,6 +137,7 @@ _READERS: dict[str, ReadImmediate] = {
     "heaptype": _plain(read_heaptype),
     "lane": _plain(read_byte),
     "lanes": _read_v128,
+    "zero": _read_zero,
     "labels": _read_labels,
     "memarg": _read_memarg,
     "i32": _read_i32,
@@ -169,6 +176,7 @@ def _reader_of(op: Opcode) -> ReadImmediate:
 
 # What the loop does at an opcode byte, most frequent first.
 _INDEX, _PLAIN, _MEMARG, _INT, _BLOCK, _END, _OTHER, _ELSE, _PREFIX, _ILLEGAL = range(10)
+_DELEGATE = 10
 
 
 def _shape(code: int) -> int:
@@ -177,6 +185,8 @@ def _shape(code: int) -> int:
     op = BY_CODE.get(code)
     if op is None:
         return _ILLEGAL
+    if op.name == "delegate":
+        return _DELEGATE
     if op.name in ("end", "else"):
         return _END if op.name == "end" else _ELSE
     if op.immediates[:1] == ("blocktype",):
@@ -204,12 +214,6 @@ _PREFIXED = {
     for prefix, rows in PREFIXES.items()
 }
 _IF = BY_CODE[0x04]
-
-# What stands behind some opcodes outside the standard, to say it to whoever meets them.
-_ELSEWHERE = {
-    **dict.fromkeys((0x06, 0x07, 0x09, 0x18, 0x19), "legacy exception handling"),
-    0xFE: "threads",
-}
 
 # One shared object for each frequent memory argument: [alignment][offset below 128].
 _MEMARGS = [[MemArg(align, offset) for offset in range(128)] for align in range(5)]
@@ -321,9 +325,16 @@ def _decode(data: bytes, pos: int, end: int, data_count: bool) -> tuple[list[Ins
                 raise DecodeError("data count section required", offset=start)
             imm, pos = read(data, pos, end)
             append(make(Instr, (op, imm, start)))
+        elif shape == _DELEGATE:
+            # It ends its block.
+            start = pos
+            imm, pos = _BYTE_READERS[byte](data, pos + 1, end)
+            append(make(Instr, (ops[byte], imm, start)))
+            if not blocks:
+                raise DecodeError("delegate outside of a block", offset=start)
+            blocks.pop()
         else:
-            hint = f" (unsupported feature: {_ELSEWHERE[byte]})" if byte in _ELSEWHERE else ""
-            raise DecodeError(f"illegal opcode {byte:02x}{hint}", offset=pos)
+            raise DecodeError(f"illegal opcode {byte:02x}", offset=pos)
     raise _unfinished(data, pos, end)
 
 

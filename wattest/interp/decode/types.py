@@ -86,7 +86,7 @@ _NO_NULL, _NULL = 0x64, 0x63
 _PACKED = {0x78: T.I8, 0x77: T.I16}
 _FUNC, _STRUCT, _ARRAY = 0x60, 0x5F, 0x5E
 _SUB, _SUB_FINAL, _REC = 0x50, 0x4F, 0x4E
-_MAX, _SHARED, _WIDE = 1, 2, 4
+_MAX, _SHARED, _WIDE, _PAGES = 1, 2, 4, 8
 
 
 def read_heaptype(data: bytes, pos: int) -> tuple[HeapType, int]:
@@ -197,7 +197,8 @@ def read_rectype(reader: Reader) -> tuple[RecType, tuple[int, ...]]:
 
 def _limits(reader: Reader, allowed: int) -> tuple[int, SizeLimits]:
     flags = reader.byte()
-    if flags & ~allowed:
+    # A flag with nothing behind it: WebAssembly 3.0 does not know that of page sizes.
+    if flags & ~allowed or (flags & _PAGES and reader.pos >= len(reader.data)):
         raise DecodeError("malformed limits flags", offset=reader.pos - 1)
     minimum = reader.take(read_u64)
     maximum = reader.take(read_u64) if flags & _MAX else None
@@ -205,9 +206,16 @@ def _limits(reader: Reader, allowed: int) -> tuple[int, SizeLimits]:
 
 
 def read_mem_type(reader: Reader) -> MemType:
-    """A memory type (spec 5.3.12); threads' shared memories are read too."""
-    flags, limits = _limits(reader, _MAX | _SHARED | _WIDE)
-    return MemType(limits, T.I64 if flags & _WIDE else T.I32, bool(flags & _SHARED))
+    """A memory type (spec 5.3.12; shared memories and page sizes as their proposals say)."""
+    flags, limits = _limits(reader, _MAX | _SHARED | _WIDE | _PAGES)
+    page_bits = 16
+    if flags & _PAGES:
+        start = reader.pos
+        page_bits = reader.take(read_u32)
+        if page_bits >= 64:
+            raise DecodeError("invalid custom page size", offset=start)
+    address = T.I64 if flags & _WIDE else T.I32
+    return MemType(limits, address, bool(flags & _SHARED), page_bits)
 
 
 def read_table_type(reader: Reader) -> TableType:

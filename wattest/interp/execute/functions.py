@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from wattest.errors import TrapKind
-from wattest.interp.execute import aggregate, memory, parametric, reference, table, variable, vector
+from wattest.interp.execute import (
+    aggregate,
+    atomic,
+    memory,
+    parametric,
+    reference,
+    table,
+    variable,
+    vector,
+)
 from wattest.interp.numerics import FUNCTIONS as NUMERIC
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.vector import FUNCTIONS as VECTOR
@@ -19,7 +28,7 @@ def _find(name: str) -> Callable[..., Any] | None:
         function = vars(home).get(name.replace(".", "_"))
         if function is not None and function.__module__ == home.__name__:
             return function  # type: ignore[no-any-return]
-    return NUMERIC.get(name) or VECTOR.get(name)
+    return NUMERIC.get(name) or VECTOR.get(name) or atomic.FUNCTIONS.get(name)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -206,6 +206,13 @@ def i64_store32(mem: MemInst, offset: int, i: int, a: int) -> None:
         mem.u32[at >> 2] = value
 
 
+def mark_store(mem: MemInst, offset: int, width: int, address: int) -> None:
+    """Before a store: note what it is going to write, unless it will trap."""
+    start = address + offset
+    if start + width <= mem.length:
+        mem.mark(start, width)
+
+
 # Size and bulk operations
 
 
@@ -219,7 +226,7 @@ def memory_grow(store: Store, mem: MemInst, count: int) -> int:
     pages = mem.pages
     if not mem.grow(count):
         return M32 if mem.type.address is I32 else M64
-    store.note_pages(mem.pages)
+    store.note_pages(mem.blocks)
     return pages
 
 
@@ -233,6 +240,7 @@ def memory_fill(
     for begin in range(start, start + count, _PIECE):
         end = min(begin + _PIECE, start + count)
         mem.data[begin:end] = piece[: end - begin]
+    mem.mark(start, count)
 
 
 def memory_copy(
@@ -251,6 +259,7 @@ def memory_copy(
         target.data.move(to, start, count)
     else:
         target.data[to : to + count] = memoryview(source.data)[start : start + count]
+    target.mark(to, count)
 
 
 def memory_init(
@@ -266,6 +275,7 @@ def memory_init(
     _check(mem.length, to, count)
     charge(_units(count))
     mem.data[to : to + count] = segment.data[start : start + count]
+    mem.mark(to, count)
 
 
 def data_drop(segment: DataInst) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wattest.interp.numerics import conversions, floats, integers
+from wattest.interp.numerics import conversions, floats, integers, wide
 from wattest.interp.opcodes import OPCODES
 
 __all__ = ["FUNCTIONS"]
@@ -21,7 +21,7 @@ def _find(name: str) -> Callable[..., Any] | None:
         function = vars(home).get(name.replace(".", "_"))
         if function is not None and function.__module__ == home.__name__:
             return function  # type: ignore[no-any-return]
-    return None
+    return wide.FUNCTIONS.get(name)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

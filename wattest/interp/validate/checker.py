@@ -101,7 +101,8 @@ class Frame:
     """A control frame.
 
     Attributes:
-        opcode: the instruction that opened it: "block", "loop", "if", "else", "try_table",
+        opcode: the instruction that opened it: "block", "loop", "if", "else", "try_table", "try",
+            "catch", "catch_all",
             or "function" for the body itself.
         start, end: operand types at its start and end.
         label: types that a branch to it carries.
@@ -353,6 +354,8 @@ class Checker:
             or not _all_match(here, types[missing:])
         ):
             what = "function" if frame.opcode == "function" else "block"
+            if missing >= 0 and frame.opcode in ("try", "catch", "catch_all"):
+                what = "instruction"
             raise Invalid(
                 f"type mismatch: {what} requires {show(types)} but stack has {show(here)}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from wattest.interp.features import OPTIONAL
 from wattest.interp.matching import match_resulttype
 from wattest.interp.module import BlockType
 from wattest.interp.types import (
@@ -80,8 +81,9 @@ class Context:
         refs: functions that a body may name in ``ref.func`` (spec 3.1.6, C.REFS).
     """
 
-    def __init__(self, features: frozenset[str]) -> None:
+    def __init__(self, features: frozenset[str], enabled: frozenset[str] = frozenset()) -> None:
         self.features = features
+        self._enabled = enabled
         self.types: list[DefType] = []
         self.funcs: list[DefType] = []
         self.tables: list[TableType] = []
@@ -107,7 +109,10 @@ class Context:
     def need(self, feature: str, what: str) -> None:
         """Raises Invalid unless the module may use ``feature``."""
         if feature not in self.features:
-            raise Invalid(f"unsupported feature: {feature}: {what}")
+            hint = ""
+            if feature in OPTIONAL and feature not in self._enabled:
+                hint = f" (off by default: --features {feature}, or features= in Python)"
+            raise Invalid(f"unsupported feature: {feature}: {what}{hint}")
 
     def bound(self, what: str, count: int) -> None:
         """Raises Invalid when ``count`` exceeds the implementation limit named ``what``."""

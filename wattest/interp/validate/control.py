@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattest.interp.matching import diff_reftype, match_reftype, match_valtype
 from wattest.interp.module import BlockType, Catch
 from wattest.interp.types import EXNREF, FUNCREF, RefType, ValType
-from wattest.interp.validate.checker import Checker, arity, show
+from wattest.interp.validate.checker import Checker, Frame, arity, show
 from wattest.interp.validate.context import Invalid, Signature
 
 
@@ -39,13 +39,67 @@ def else_(c: Checker, imm: None) -> None:
 
 def end(c: Checker, imm: None) -> None:
     """The block must end with ``t2*``, and nothing else above its start."""
-    frame = c.pop_frame()
+    frame = _leave(c)
     if frame.opcode == "if" and frame.start != frame.end:
         # A missing else-branch is an empty one: its operands are the results.
         c.push_frame("else", frame.start, frame.end)
         c.pop_frame()
     if frame.end:
         c.push_many(frame.end)
+
+
+_HANDLERS = ("catch", "catch_all")
+
+
+def _leave(c: Checker) -> Frame:
+    """Leave a block; under the operands of an older handler lies the exception it has caught."""
+    frame = c.pop_frame()
+    if frame.opcode in _HANDLERS:
+        c.stack.pop()
+    return frame
+
+
+def _handle(c: Checker, opcode: str, types: tuple[ValType, ...]) -> None:
+    if c.frames[-1].opcode not in ("try", "catch"):
+        raise Invalid(f"{opcode} found outside of a try block")
+    frame = _leave(c)
+    c.push(EXNREF)
+    c.push_frame(opcode, types, frame.end)
+
+
+def try_(c: Checker, blocktype: BlockType) -> None:
+    """``[t1*] -> [t2*]`` of the block type."""
+    params, results = c.context.blocktype(blocktype)
+    c.pop_many(params)
+    c.push_frame("try", params, results)
+
+
+def catch(c: Checker, index: int) -> None:
+    """What is before must end with ``t2*``; the handler starts with the tag's parameters."""
+    params, _ = c.context.tag(index)
+    _handle(c, "catch", params)
+
+
+def catch_all(c: Checker, imm: None) -> None:
+    """As ``catch``; the handler starts with nothing."""
+    _handle(c, "catch_all", ())
+
+
+def delegate(c: Checker, index: int) -> None:
+    """The body must end with ``t2*``; the label, seen from around the block, must exist."""
+    if c.frames[-1].opcode != "try":
+        raise Invalid("delegate found outside of a try block")
+    frame = c.pop_frame()
+    c.label(index)
+    c.push_many(frame.end)
+
+
+def rethrow(c: Checker, index: int) -> None:
+    """``[t1*] -> [t2*]`` where the label is that of a handler."""
+    c.label(index)
+    if c.frames[-1 - index].opcode not in _HANDLERS:
+        raise Invalid(f"invalid rethrow label {index}")
+    c.unreachable()
 
 
 def try_table(c: Checker, imm: tuple[BlockType, tuple[Catch, ...]]) -> None:

@@ -27,9 +27,15 @@ from wattest.interp.validate.limits import MAXIMUM
 
 __all__ = ["add_rectype", "globaltype", "memtype", "tabletype", "tagtype"]
 
-_MOST_PAGES = {32: 1 << 16, 64: 1 << 48}
+_PAGE_BITS = 16
+_MOST_PAGES = {(32, 16): 1 << 16, (64, 16): 1 << 48, (32, 0): (1 << 32) - 1, (64, 0): (1 << 64) - 1}
 _MOST_ELEMENTS = {32: (1 << 32) - 1, 64: (1 << 64) - 1}
-_PAGES_TEXT = {32: "65536 pages (4 GiB) for i32", 64: "2^48 pages (256 TiB) for i64"}
+_PAGES_TEXT = {
+    (32, 16): "65536 pages (4GiB) for i32",
+    (64, 16): "2^48 pages (256 TiB) for i64",
+    (32, 0): "2^32-1 pages of one byte for i32",
+    (64, 0): "2^64-1 pages of one byte for i64",
+}
 _ELEMENTS_TEXT = {32: "2^32-1 for i32", 64: "2^64-1 for i64"}
 
 
@@ -123,7 +129,14 @@ def memtype(context: Context, memory: MemType) -> MemType:
         context.need("memory64", "memory with 64-bit addresses")
     if memory.shared:
         context.need("threads", "shared memory")
-    _limits(memory.limits, _MOST_PAGES[bits], f"memory size must be at most {_PAGES_TEXT[bits]}")
+    if memory.page_bits != _PAGE_BITS:
+        context.need("custom_page_sizes", f"pages of 2^{memory.page_bits} bytes")
+    key = (bits, memory.page_bits)
+    if key not in _MOST_PAGES:
+        raise Invalid("invalid custom page size")
+    _limits(memory.limits, _MOST_PAGES[key], f"memory size must be at most {_PAGES_TEXT[key]}")
+    if memory.shared and memory.limits.maximum is None:
+        raise Invalid("shared memory must have maximum")
     return memory
 
 

@@ -62,6 +62,22 @@ def access(row: Opcode) -> Rule:
     return store
 
 
+def atomic_access(row: Opcode) -> Rule:
+    """Atomic accesses (threads proposal): the alignment stated must be the width's."""
+    natural = row.width.bit_length() - 1
+    params = {address: _at(row.params, address) for address in (I32, I64)}
+    results = _at(row.results, I32)
+
+    def atomic(c: Checker, memarg: MemArg) -> None:
+        address = memarg_address(c, memarg, natural)
+        if memarg.align != natural:
+            raise Invalid("atomic alignment must be natural")
+        c.pop_many(params[address])
+        c.push_many(results)
+
+    return atomic
+
+
 def memory_size(c: Checker, index: int) -> None:
     """``[] -> [at]``."""
     c.push(c.context.address(index))

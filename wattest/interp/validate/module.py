@@ -28,7 +28,7 @@ _INDEX_FORM = RefType(False, FUNC)
 def validate_module(
     module: Module,
     *,
-    features: frozenset[str] = SUPPORTED,
+    features: frozenset[str] | None = None,
     check_bodies: CheckBodies | None = None,
 ) -> None:
     """Check a decoded module against the typing rules (spec 3.5.13).
@@ -38,7 +38,8 @@ def validate_module(
 
     Args:
         module: as `wattest.interp.decode.decode_module` gives it.
-        features: names (`wattest.interp.features`) of what the module may use.
+        features: names (`wattest.interp.features`) of what the module may use; None for all that
+            the reference executes, and what is enabled for the module.
         check_bodies: a faster way to check bodies; those that it does not accept are checked
             here, so that it decides no verdict.
 
@@ -47,6 +48,8 @@ def validate_module(
         ValidationError: a rule is broken, an implementation limit exceeded, or a feature
             needed that is not in ``features`` ("unsupported feature: NAME: ...").
     """
+    if features is None:
+        features = SUPPORTED | module.enabled
     _ModuleValidator(module, features, check_bodies).run()
 
 
@@ -77,7 +80,7 @@ class _ModuleValidator:
     ) -> None:
         self._module = module
         self._check_bodies = check_bodies
-        self._context = Context(features)
+        self._context = Context(features, module.enabled)
         self._section: str | None = None
         self._offset: int | None = None
         self._imported_globals: list[GlobalType] = []

@@ -21,7 +21,6 @@ from wattest.interp.validate import (
     vector,
 )
 from wattest.interp.validate.checker import Checker
-from wattest.interp.validate.context import Invalid
 from wattest.interp.validate.fixed import fixed_rule
 
 __all__ = ["Rule", "rules_for"]
@@ -46,6 +45,8 @@ def _rule(row: Opcode) -> Rule:
     named = _named_rule(row.name)
     if named is not None:
         return named
+    if row.feature == "threads" and row.width:
+        return memory.atomic_access(row)
     if row.width:
         return vector.lane_access(row) if row.lanes else memory.access(row)
     if row.lanes:
@@ -58,7 +59,7 @@ _RULES: dict[Opcode, Rule] = {row: _rule(row) for row in OPCODES}
 
 def _unsupported(row: Opcode) -> Rule:
     def unsupported(checker: Checker, imm: Any) -> None:
-        raise Invalid(f"unsupported feature: {row.feature}: {row.text}")
+        checker.context.need(row.feature, row.text)
 
     return unsupported
 

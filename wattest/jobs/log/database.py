@@ -29,7 +29,8 @@ create table if not exists jobs (
   status text not null, host text not null, pid integer not null, boot text not null,
   birth text not null, started real not null, ended real, exit_code integer, message text,
   batch text, item text, worker text, fuel integer, receipt_id text, request text, memo text,
-  folder text, stored integer not null, attempts integer not null, receipt blob);
+  folder text, stored integer not null, attempts integer not null, replicas integer not null,
+  receipt blob);
 create index if not exists jobs_started on jobs (started);
 create index if not exists jobs_batch on jobs (batch, item) where batch is not null;
 create index if not exists jobs_request on jobs (request) where request is not null;
@@ -44,7 +45,8 @@ pragma user_version = 1;
 """
 _COLUMNS = (
     "id, program, args, labels, status, host, pid, boot, birth, started, ended, exit_code, "
-    "message, batch, item, worker, fuel, receipt_id, request, memo, folder, stored, attempts"
+    "message, batch, item, worker, fuel, receipt_id, request, memo, folder, stored, attempts, "
+    "replicas"
 )
 _COUNT = _COLUMNS.count(",") + 1
 
@@ -358,7 +360,7 @@ def _values(row: Row) -> tuple[Any, ...]:
     process = row.process
     return (
         row.id,
-        row.program,
+        _clean(row.program),
         _text(list(row.args)),
         _text(dict(row.labels)),
         row.status,
@@ -369,18 +371,33 @@ def _values(row: Row) -> tuple[Any, ...]:
         row.started,
         row.ended,
         row.exit_code,
-        row.message,
+        _clean(row.message),
         row.batch,
-        row.item,
+        _clean(row.item),
         row.worker,
         row.fuel,
         row.receipt_id,
         row.request,
         row.memo,
-        None if row.folder is None else os.fsencode(row.folder).decode("utf-8", "backslashreplace"),
+        _path(row.folder),
         row.stored,
         row.attempts,
+        row.replicas,
     )
+
+
+def _clean(text: str | None) -> str | None:
+    """Text that a database can hold: what is not UTF-8 is told apart, no more."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _path(path: Path | None) -> str | bytes | None:
+    if path is None:
+        return None
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return os.fsencode(path)
 
 
 def _text(value: Any) -> str:
@@ -390,7 +407,7 @@ def _text(value: Any) -> str:
 def _row(values: Sequence[Any]) -> Row:
     (name, program, args, labels, status, host, pid, boot, birth, *rest) = values
     (started, ended, exit_code, message, batch, item, worker, fuel, receipt, *last) = rest
-    request, memo, folder, stored, attempts = last
+    request, memo, folder, stored, attempts, replicas = last
     return Row(
         id=name,
         program=program,
@@ -409,9 +426,10 @@ def _row(values: Sequence[Any]) -> Row:
         receipt_id=receipt,
         request=request,
         memo=memo,
-        folder=None if folder is None else Path(folder),
+        folder=None if folder is None else Path(os.fsdecode(folder)),
         stored=bool(stored),
         attempts=attempts,
+        replicas=replicas,
     )
 
 

@@ -41,13 +41,20 @@ class Results:
         self._store = store
 
     def open(self, name: str) -> BinaryIO:
-        """``"stdout"`` or ``"stderr"`` of the job; of one that runs, what is there by now.
+        """A result by its path in the result folder: ``"stdout"``, ``"stderr"``, or an output
+        file (``"outputs/a.txt"``). Of a job that runs, what is there of a stream by now.
 
         Raises:
+            KeyError: the job made no such file.
             InputError: it is not kept, or not there any more.
             ReceiptError: the job's receipt is damaged.
         """
         row = self._row
+        found = None
+        if name not in STREAMS or row.folder is None:
+            if row.folder is None and not row.stored:
+                raise InputError(f"the results of {row.id} were not kept{_why(row)}")
+            found = dict(contents_of(self._receipt()))[name]
         if row.folder is not None:
             path = row.folder / name
             try:
@@ -59,10 +66,8 @@ class Results:
                 raise InputError(f"{path}: not a regular file")
             except OSError as error:
                 raise InputError(f"{path}: {error.strerror or error}") from error
-        if not row.stored:
-            raise InputError(f"the results of {row.id} were not kept{_why(row)}")
-        content = self._receipt().claim["result"][name]
-        return self._content(content["sha256"])
+        assert found is not None
+        return self._content(found.sha256)
 
     def are_whole(self) -> bool:
         """Whether everything that the receipt names is still there, with the digests it names."""
@@ -72,7 +77,7 @@ class Results:
                 return _folder_holds(self._row.folder, receipt)
             return self._row.stored and all(
                 self._log.has_kept(content.sha256) or self._content_store().has(content.sha256)
-                for _, content in _contents(receipt)
+                for _, content in contents_of(receipt)
             )
         except (OSError, InputError, ReceiptError):
             return False
@@ -115,7 +120,7 @@ class Results:
         for entry in entries:
             if entry["kind"] == "directory":
                 (place / _checked(entry["path"])).mkdir()
-        for name, content in _contents(receipt):
+        for name, content in contents_of(receipt):
             path = place / _checked(name)
             with self._content(content.sha256) as source, path.open("xb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
@@ -152,7 +157,7 @@ def _why(row: Row) -> str:
     return "" if row.message is None else f": {row.message}"
 
 
-def _contents(receipt: Receipt) -> Iterator[tuple[str, Content]]:
+def contents_of(receipt: Receipt) -> Iterator[tuple[str, Content]]:
     """Every file of the results, by its path in the result folder."""
     result = receipt.claim["result"]
     for name in STREAMS:
@@ -163,7 +168,7 @@ def _contents(receipt: Receipt) -> Iterator[tuple[str, Content]]:
 
 
 def _folder_holds(folder: Path, receipt: Receipt) -> bool:
-    for name, content in _contents(receipt):
+    for name, content in contents_of(receipt):
         path = folder / os.fsdecode(name.encode("utf-8"))
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:

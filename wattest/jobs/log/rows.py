@@ -107,6 +107,7 @@ class Row:
         folder: result folder (of a running job: where it is being filled), or None.
         stored: whether the results lie in the store instead.
         attempts: how often it was begun.
+        replicas: how many workers gave this answer.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Row:
     folder: Path | None = None
     stored: bool = False
     attempts: int = 1
+    replicas: int = 1
 
     @property
     def state(self) -> str:
@@ -165,6 +167,7 @@ class Row:
             "results": None if self.folder is None else os.fspath(self.folder),
             "stored": self.stored,
             "attempts": self.attempts,
+            "replicas": self.replicas,
             "worker": self.worker,
             "process": {"host": self.process.host, "pid": self.process.pid},
         }
