@@ -99,12 +99,12 @@ class Func:
         if self._fast is not None:
             try:
                 result = self._fast(*args)
-            except BaseException as error:
-                self._stopped(error)
-                raise
             except GuestException as error:
                 if error.tag is None:
                     describe_exception(error)
+                raise
+            except BaseException as error:
+                self._stopped(error)
                 raise
             if result is not NotImplemented:
                 return result

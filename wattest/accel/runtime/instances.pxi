@@ -101,6 +101,7 @@ cdef class Instance:
     cdef object owner
     cdef list funcs
     cdef list handles
+    cdef list tags
     cdef list mems
     cdef list elems
     cdef object kind_seen
@@ -118,6 +119,7 @@ cdef class Instance:
         self.owner = owner
         self.funcs = owner.funcs
         self.handles = []
+        self.tags = []
         self.inst.state = <void*>state
         self.inst.owner = <void*>self
         self.inst.tracked = state.store.track_writes
@@ -197,7 +199,7 @@ cdef class Instance:
         for i in range(len(self.owner.tags)):
             kind = tag_handle(self.owner.tags[i])
             self.inst.tags[i] = &(<TypeHandle>kind).rec
-            self.handles.append(kind)
+            self.tags.append(kind)
         self.handles += [mems, tables, globals_, elems]
         self.state.roots.append((tables, globals_, elems))
 
