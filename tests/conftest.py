@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test looks at how long it takes: on a busy machine that says nothing.
+settings.register_profile("wattest", deadline=None)
+settings.load_profile("wattest")
 
 
 @pytest.fixture(autouse=True)

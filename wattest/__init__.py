@@ -22,6 +22,7 @@ from wattest.api import (
     Memory,
     MemoryType,
     Module,
+    Snapshot,
     Store,
     Table,
     TableType,
@@ -52,6 +53,7 @@ from wattest.errors import (
     OtherProgram,
     OutputError,
     ReplayDiverged,
+    SnapshotError,
     StackExhausted,
     Trap,
     TrapKind,
@@ -64,6 +66,8 @@ from wattest.jobs import RunResult, run
 from wattest.version import __version__
 
 if TYPE_CHECKING:
+    from wattest.jobs.many.api import map
+    from wattest.jobs.many.outcome import BatchResult, ItemResult
     from wattest.jobs.replay import Replay, replay
     from wattest.jobs.verify import Verdict, verify
 
@@ -72,6 +76,7 @@ __all__ = [
     "F64",
     "V128",
     "BadSignature",
+    "BatchResult",
     "Caller",
     "CustomSection",
     "DecodeError",
@@ -92,6 +97,7 @@ __all__ = [
     "Imports",
     "InputError",
     "Instance",
+    "ItemResult",
     "JobError",
     "LimitExceeded",
     "Limits",
@@ -109,6 +115,8 @@ __all__ = [
     "Replay",
     "ReplayDiverged",
     "RunResult",
+    "Snapshot",
+    "SnapshotError",
     "StackExhausted",
     "Store",
     "Table",
@@ -124,6 +132,7 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "map",
     "replay",
     "resume",
     "run",
@@ -133,6 +142,9 @@ __all__ = [
 
 # What only some programs need is imported when it is asked for.
 _LATER = {
+    "BatchResult": "wattest.jobs.many.outcome",
+    "ItemResult": "wattest.jobs.many.outcome",
+    "map": "wattest.jobs.many.api",
     "Replay": "wattest.jobs.replay",
     "Verdict": "wattest.jobs.verify",
     "replay": "wattest.jobs.replay",

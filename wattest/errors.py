@@ -16,6 +16,7 @@ __all__ = [
     "EngineUnavailable",
     "EvidenceError",
     "Exit",
+    "Forbidden",
     "FrameInfo",
     "FuelExhausted",
     "GuestException",
@@ -29,6 +30,7 @@ __all__ = [
     "OtherProgram",
     "OutputError",
     "ReplayDiverged",
+    "SnapshotError",
     "StackExhausted",
     "Trap",
     "TrapKind",
@@ -342,6 +344,10 @@ class OutputError(JobError):
     """A job's results cannot be written where they were asked for."""
 
 
+class Forbidden(JobError):
+    """A policy does not allow what a job asks for."""
+
+
 class MissingPackage(WattestError):
     """Something that was asked for needs a package that is not installed; it is named with the
     command that installs it."""
@@ -349,6 +355,10 @@ class MissingPackage(WattestError):
 
 class EvidenceError(WattestError):
     """A receipt, trace, bundle, key or signature is not what it should be."""
+
+
+class SnapshotError(WattestError):
+    """A snapshot cannot be written to a file, read from one, or restored into an instance."""
 
 
 class BadSignature(EvidenceError):

@@ -13,26 +13,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import wattest
-from spec_tests.differential.equality import (
+from wattest import FuelExhausted, FuncType, HostFunc, Limits
+from wattest.api.engines import available_engines, get_engine
+from wattest.api.values import lowerer
+from wattest.fuzzing.equality import (
     FUEL,
     HOST_FUNCTIONS,
     Difference,
     Run,
-    _arguments_for,
-    _host,
     arguments,
+    arguments_for,
+    host_answer,
 )
-from spec_tests.differential.generate import probe_for
-from wattest import FuelExhausted, FuncType, HostFunc, Limits
-from wattest.accel.engine import AccelEngine
-from wattest.api.values import lowerer
-from wattest.interp.reference import ReferenceEngine
+from wattest.fuzzing.generate import probe_for
 from wattest.interp.runtime import WasmFunc
 from wattest.interp.state import References, entry_state, plain_state, plain_value
 
 __all__ = ["StateRun", "compare_states", "relay", "same_borders"]
 
-ENGINES: dict[str, Any] = {"reference": ReferenceEngine(), "accel": AccelEngine()}
+ENGINES: dict[str, Any] = {
+    name: get_engine(name) for name in ("reference", "accel") if name in available_engines()
+}
 
 
 class Pause(Exception):
@@ -58,7 +59,7 @@ class StateRun(Run):
                 raise Pause
             self.paused = False
             self.host_calls.append((name, args, self.store.fuel_used))
-            found = _host(name, args)
+            found = host_answer(name, args)
             return None if not found else found[0] if len(found) == 1 else found
 
         return HostFunc(FuncType(params, results), called, name=name)
@@ -213,7 +214,7 @@ def compare_states(binary: bytes, seed: int, figures: Counter[str] | None = None
         if not isinstance(exported._inst, WasmFunc):
             continue
         types = exported.type
-        args = list(_arguments_for(types.params, arguments(rng, bits)))
+        args = list(arguments_for(types.params, arguments(rng, bits)))
         number = rng.getrandbits(32)
         count, expected = same_borders(name, args, runs, number)
         figures["borders"] += count

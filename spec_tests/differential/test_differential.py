@@ -14,11 +14,11 @@ from functools import partial
 
 import pytest
 
-from spec_tests.differential.campaign import features
-from spec_tests.differential.engines import Run, Stopped, WasmtimeRun, WattestRun
-from spec_tests.differential.generate import Probe, generate, probe_for
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import Module, available_engines
+from wattest.fuzzing.campaign import features
+from wattest.fuzzing.engines import Run, Stopped, WasmtimeRun, WattestRun
+from wattest.fuzzing.generate import Probe, generate, probe_for
 from wattest.interp.features import SUPPORTED
 
 pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)

@@ -1,6 +1,6 @@
 """Generated modules do the same on the reference, the accelerator and wasmtime.
 
-``python -m spec_tests.differential --count 20000`` compares more of them.
+``wattest fuzz --count 20000`` compares more of them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from spec_tests.differential import equality
-from spec_tests.differential.campaign import describe, module_of, report, run_all, smaller
-from spec_tests.differential.equality import Difference, Figures, Run, compare
-from spec_tests.differential.expressions import expressions
-from spec_tests.differential.reduce import reduced
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
+from wattest.fuzzing import engines, equality
+from wattest.fuzzing.campaign import describe, module_of, report, run_all, smaller
+from wattest.fuzzing.equality import Difference, Figures, Run, compare
+from wattest.fuzzing.expressions import expressions
+from wattest.fuzzing.reduce import reduced
 
 pytestmark = [
     needs_accel,
@@ -95,9 +95,9 @@ def test_a_difference_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_difference_from_wasmtime_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = equality._host
+    answer = equality.host_answer
     monkeypatch.setattr(
-        equality.Theirs,
+        engines.Theirs,
         "call",
         lambda self, name, args: ("returned", [answer("mix", [1])[0]]),
     )

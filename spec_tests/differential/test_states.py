@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spec_tests.differential.campaign import module_of
-from spec_tests.differential.states import compare_states
+import wattest
+from benchmarks.kernel_table import KERNELS, Kernel
+from spec_tests.differential.states import ENGINES, compare_states
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
+from wattest.fuzzing.campaign import module_of
+from wattest.interp.state import References, entry_state, plain_state
 
 pytestmark = [
     needs_accel,
@@ -32,3 +38,56 @@ def test_generated_modules_have_the_same_states(first: int) -> None:
     assert figures["accel"] > 300
     assert figures["reference"] > 300
     assert figures["steps"] > 100
+
+
+def watched(kernel: Kernel, engine: str, seed: int) -> list[Any]:
+    """The states at about 60 borders of a kernel's small run, and how it ends."""
+    store = wattest.Store(engine, wattest.Limits(fuel=None))
+    instance = wattest.Instance(wattest.Module.from_file(kernel.path), store=store)
+    rng = random.Random(seed)
+    seen: list[Any] = []
+
+    def on_break(view: Any) -> int:
+        references = References([instance._inst])
+        seen.append((store.fuel_used, plain_state(view.state(), references), view.backtrace()))
+        return store.fuel_used + rng.randrange(20_000)
+
+    store.break_at, store.on_break = 0, on_break
+    answer = instance.exports.run(kernel.small)
+    memory = b"".join(bytes(mem.data[: mem.length]) for mem in instance._inst.mems)
+    return [*seen, answer, store.fuel_used, hashlib.sha256(memory).hexdigest()]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_kernels_have_the_same_states(kernel: Kernel) -> None:
+    reference = watched(kernel, "reference", 5)
+    assert reference == watched(kernel, "accel", 5)
+    assert len(reference) > 20
+    assert reference[-3] == kernel.small_answer
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_kernels_go_from_engine_to_engine(kernel: Kernel) -> None:
+    store = wattest.Store("accel", wattest.Limits(fuel=None))
+    instance = wattest.Instance(wattest.Module.from_file(kernel.path), store=store)
+    func = instance.exports.run._inst
+    state = entry_state(func, [kernel.small])
+    rng = random.Random(9)
+    for turn in range(1000):
+        engine = "accel" if turn % 2 else "reference"
+        machine = ENGINES[engine].machine(store, state)
+        # Long ways on the accelerator, short ones on the reference.
+        store.fuel_limit = store.fuel_used + rng.randrange(60_000 if turn % 2 else 3000)
+        try:
+            (answer,) = machine.run()
+            break
+        except wattest.FuelExhausted as stopped:
+            state = stopped.machine.state()
+    else:
+        pytest.fail("it did not end")
+    assert turn > 10
+    if isinstance(kernel.small_answer, int):
+        assert answer & 0xFFFF_FFFF == kernel.small_answer & 0xFFFF_FFFF
+    else:
+        assert answer == kernel.small_answer
+    assert store.fuel_used == watched(kernel, "accel", 1)[-2]

@@ -291,8 +291,8 @@ def real_worlds(large: bool) -> Iterator[World]:
 
 def smith_worlds(count: int) -> list[World]:
     """Modules that ``wasm-tools smith`` makes of what the accelerator executes."""
-    from spec_tests.differential.generate import _options
     from spec_tests.tools import run_wasm_tools
+    from wattest.fuzzing.generate import _options
 
     worlds = []
     for seed in range(count):

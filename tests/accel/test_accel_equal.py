@@ -14,9 +14,10 @@ import wasmtime
 
 import wattest
 from benchmarks.kernel_table import KERNELS, Kernel
-from spec_tests.differential import generate
-from spec_tests.differential.generate import Probe, probe_for
+from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest.api.engines import get_engine
+from wattest.fuzzing import generate
+from wattest.fuzzing.generate import Probe, probe_for
 
 accel = pytest.importorskip("wattest.accel.core")
 
@@ -85,6 +86,7 @@ def events(
         yield store.peak_pages, store.fuel_used
 
 
+@pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
 @pytest.mark.parametrize("first", range(SEEDS.start, SEEDS.stop, BATCH))
 def test_generated_modules(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     features = generate.SUPPORTED & get_engine("accel").features

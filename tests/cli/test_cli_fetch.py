@@ -184,3 +184,26 @@ print(sorted(heavy & set(sys.modules)))
         [sys.executable, "-c", script, programs / "exit.wasm"], capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_the_three_commands_of_the_readme(wattest: Run, server: Server, here: Path) -> None:
+    """From the URL of a table to a verified result, as the first page says."""
+    root = Path(__file__).parents[2]
+    text = (root / "README.md").read_text(encoding="utf-8")
+    section = text.split("## From a URL to a verified result\n")[1].split("\n## ")[0]
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert [command.split()[:2] for command in commands] == [
+        ["wattest", "run"],
+        ["wattest", "verify"],
+        ["cat", "results/outputs/report.txt"],
+    ]
+    table = (root / "examples" / "data" / "readings.csv").read_bytes()
+    server.put("/readings.csv", table, etag='"1"')
+    (here / "examples").symlink_to(root / "examples")
+    for command in commands[:2]:
+        words = command.replace("https://example.com", server.url).split()[1:]
+        result = wattest(*words)
+        assert result.exit_code == 0, result.stderr
+    assert len([path for path, _ in server.requests if path == "/readings.csv"]) == 1
+    report = (here / "results" / "outputs" / "report.txt").read_text()
+    assert "temperature_c" in report

@@ -91,6 +91,8 @@ def test_what_is_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("data:text/plain,hello:/in", "data:text/plain,hello", "/in"),
         ("src=https://host:9000/file,dst=/mount", "https://host:9000/file", "/mount"),
         ("SOURCE=s3://b/k,TARGET=/t,OPT=region=eu", "s3://b/k", "/t"),
+        ("s3://b/k,dst=/my/path", "s3://b/k", "/my/path"),
+        ("s3://b/k:/first,dst=/second,opt=region=eu", "s3://b/k", "/second"),
         ("local.txt:/there", "local.txt", "/there"),
         ("local.txt", "local.txt", "/inputs/local.txt"),
     ],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import wattest
-from tests.proof.recorded import PROGRAMS, live_tree, outside_job, record
+from tests.proof.recorded import PROGRAMS, ROOT, live_tree, outside_job, record
 from wattest import ReplayDiverged
 from wattest.audit.bundle import Bundle, BundleError
 from wattest.jobs import Job, run_job
@@ -163,3 +165,20 @@ def test_stopping_on_the_way(bundle: Path, engine: str) -> None:
     assert half.machine.frames
     for point in (Point(fuel=fuel + 1), Point(call=len(calls)), Point(function="fd_sync")):
         assert replay_until(bundle, point, engine=engine) is None
+
+
+def test_receipts_of_recordings_fit_the_schema(tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "docs" / "receipt.schema.json").read_text())
+    check = jsonschema.Draft202012Validator(schema)
+    (tmp_path / "gone").mkdir()
+    job = outside_job(PROGRAMS / "stdio.wasm", tmp_path / "gone")
+    record(tmp_path / "run.wattest", job, stdin=b"a line\n")
+    with Bundle(tmp_path / "run.wattest") as bundle:
+        statement = json.loads(bundle.read("receipt.json"))
+    check.validate(statement)
+    external = statement["predicate"]["claim"]["external"]
+    assert external["liveStdin"] is True
+    assert external["tape"]["size"] > 0
+    assert statement["predicate"]["mounts"] == ["/inputs", "/outputs"]
+    external["liveStdin"] = False
+    assert not check.is_valid(statement)

@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from tests.proof.recorded import PROGRAMS
+from tests.proof.recorded import PROGRAMS, ROOT
 from wattest.audit.tracefile import TraceError, TraceReader, TraceWriter
 from wattest.jobs import Job, run_job
 from wattest.jobs.companions import Companions
@@ -132,3 +133,18 @@ def test_large_numbers_come_back() -> None:
     opened = next(call for call in calls if call.function == "path_open")
     assert isinstance(opened.arguments["fs_rights_base"], int)
     assert isinstance(opened.arguments["path"], str)
+
+
+@pytest.mark.parametrize("program", ["files", "dirs", "poll", "faults", "exit", "unstable"])
+def test_traces_fit_the_schema(program: str) -> None:
+    schema = json.loads((ROOT / "docs" / "trace.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema)
+    lines = [json.loads(line) for line in traced(program=program)[0].splitlines()]
+    for line in lines:
+        check.validate(line)
+    for name in ("seq", "fuel", "arguments", "in"):
+        entry = {key: item for key, item in lines[1]["entry"].items() if key != name}
+        assert not check.is_valid({**lines[1], "entry": entry})
+    assert not check.is_valid({**lines[-1], "root": "x"})
+    assert not check.is_valid({**lines[0], "more": 1})

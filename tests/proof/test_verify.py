@@ -15,7 +15,10 @@ from tests.proof.recorded import PROGRAMS, live_tree, outside_job, record
 from wattest import Limits, NotReproducible, OtherProgram, verify
 from wattest.audit.receipt import Receipt
 from wattest.errors import InputError, JobError
+from wattest.jobs import Job, run_job
 from wattest.jobs.finder import MissingMaterial
+from wattest.jobs.job import Input
+from wattest.jobs.replay import replay
 from wattest.jobs.store import ContentStore
 
 ENGINES = ["accel", "reference", "both", "wasmtime"]
@@ -40,7 +43,10 @@ JOBS: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("random", (), {"random": "a seed"}),
     ("stat", (), {}),
     ("stdio", (), {"stdin": b"one\ntwo\n"}),
-    ("traps", ("div",), {}),
+    ("traps", ("divide",), {}),
+    ("traps", ("memory",), {}),
+    ("traps", ("overflow",), {}),
+    ("exit", ("abort",), {}),
     ("traps", ("unreachable",), {}),
     ("unstable", (), {}),
 ]
@@ -79,12 +85,15 @@ def test_what_wasmtime_does_not_tell_is_said() -> None:
     assert [name for name, _ in theirs.left_out] == [
         "result.fuel",
         "result.peakMemoryPages",
-        "result.trap.name",
     ]
     # The trace holds the fuel at each call, and is compared: ours is told to the shim.
     claim = theirs.receipt.claim["result"]
     assert claim["traceRoot"] == verdict.receipt.claim["result"]["traceRoot"]
     assert claim["fuel"] != verdict.receipt.claim["result"]["fuel"]
+    trap = wattest.run(PROGRAMS / "traps.wasm", ["divide"]).receipt
+    verdict = verify(trap, program=PROGRAMS / "traps.wasm", engine="wasmtime")
+    assert verdict.ok
+    assert verdict.checks[1].left_out[-1][0] == "result.trap.name"
 
 
 def test_wasmtime_finds_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,9 +235,6 @@ def test_material_is_found_by_digest(where: str, tmp_path: Path, wat: Any) -> No
             store.add_file(path)
         store.add_bytes(b"never read")
     elif where == "bundle":
-        from wattest.jobs import Job
-        from wattest.jobs.job import Input
-
         job = Job(
             program=program,
             args=tuple(options["args"]),
@@ -296,3 +302,60 @@ def test_wrong_use(tmp_path: Path) -> None:
         verify(receipt, search=[tmp_path / "none"])
     with pytest.raises(ValueError, match="no engine"):
         verify(receipt, program=program, engine="fast")
+
+
+def test_a_strangers_limits(tmp_path: Path) -> None:
+    program = PROGRAMS / "exit.wasm"
+    for large in (Limits(fuel=None), Limits(memory_pages=65_536), Limits(bytes_written=1 << 40)):
+        receipt = wattest.run(program, limits=large).receipt
+        with pytest.raises(JobError, match="--any-limits"):
+            verify(receipt, program=program)
+        assert verify(receipt, program=program, any_limits=True).ok
+        record(tmp_path / "run.wattest", Job(program=program, limits=large))
+        with pytest.raises(JobError, match="--any-limits"):
+            replay(tmp_path / "run.wattest")
+        assert replay(tmp_path / "run.wattest", any_limits=True).equal
+
+
+def test_a_run_that_takes_too_long() -> None:
+    program = PROGRAMS.parents[1] / "hostile" / "programs" / "endless_loop.wasm"
+    receipt = wattest.run(program, limits=Limits(fuel=1_000_000)).receipt
+    with pytest.raises(NotReproducible, match="did not end within 0 s"):
+        verify(receipt, program=program, timeout=0.0)
+
+
+@pytest.mark.parametrize("how", ["convert", "type", "element", "unreachable"])
+def test_wasmtime_traps_at_the_same_place(how: str) -> None:
+    program = PROGRAMS / "traps.wasm"
+    receipt = wattest.run(program, [how]).receipt
+    assert receipt.claim["result"]["trap"]["offset"] > 0
+    assert verify(receipt, program=program, engine="wasmtime").ok
+
+
+def test_wasmtimes_call_stack_is_another() -> None:
+    program = PROGRAMS / "traps.wasm"
+    receipt = wattest.run(program, ["stack"]).receipt
+    assert verify(receipt, program=program, engine=ENGINES[0]).ok
+    with pytest.raises(NotReproducible, match="call stack"):
+        verify(receipt, program=program, engine="wasmtime")
+
+
+def test_commitments() -> None:
+    program = PROGRAMS / "files.wasm"
+    receipt = run_job(Job(program=program, commit_every=10_000)).receipt
+    assert "commitments" in receipt.claim["result"]
+    for engine in ENGINES:
+        assert verify(receipt, program=program, engine=engine).ok
+    last = verify(receipt, program=program, engine="wasmtime").checks[-1]
+    assert "result.commitments" in dict(last.left_out)
+
+
+def test_features_beyond_the_standard(wat: Any) -> None:
+    wide = wat("""(module (func (export "go") (param i64 i64) (result i64 i64)
+        (i64.add128 (local.get 0) (local.get 1) (local.get 1) (local.get 0))))""")
+    receipt = wattest.run(
+        wide, ["-1", "1"], invoke="go", features=["wide_arithmetic"], engine="reference"
+    ).receipt
+    assert receipt.claim["policy"]["features"] == ["wide_arithmetic"]
+    for engine in ("reference", "wasmtime"):
+        assert verify(receipt, program=wide, engine=engine).ok

@@ -10,6 +10,7 @@ from wattest.api.func import Caller, Func, HostFunc, resume
 from wattest.api.instance import Exports, ExportValue, Imports, Instance
 from wattest.api.memory import Memory
 from wattest.api.module import CustomSection, ExportType, ImportType, Module
+from wattest.api.snapshot import Snapshot
 from wattest.api.store import Store
 from wattest.api.table import Global, Table, Tag
 from wattest.api.types import (
@@ -46,6 +47,7 @@ __all__ = [
     "MemoryType",
     "Module",
     "RefType",
+    "Snapshot",
     "Store",
     "Table",
     "TableType",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
 from wattest.api.func import Func, HostFunc
 from wattest.api.memory import Memory
 from wattest.api.module import Module
+from wattest.api.snapshot import Snapshot, fits
 from wattest.api.store import Store
 from wattest.api.table import Global, Table, Tag
 from wattest.api.values import lowerer
@@ -15,6 +17,7 @@ from wattest.engine import Limits
 from wattest.errors import LinkError
 from wattest.interp import module as _syntax
 from wattest.interp import types as _core
+from wattest.interp.checkpoints import take_checkpoint
 from wattest.interp.runtime import (
     Extern,
     GlobalInst,
@@ -158,6 +161,43 @@ class Instance:
         ]
         self._inst = self.store.engine.instantiate(self.store, module._syntax, externs)
         self.exports = Exports(self._inst)
+        self._last: weakref.ref[Snapshot] | None = None
+
+    def snapshot(self) -> Snapshot:
+        """All that the instance holds now: memories, tables, globals, segments, and the store's
+        counts. Pages that did not change since its last snapshot are shared with that.
+
+        Raises:
+            RuntimeError: the guest is running; a snapshot is taken between calls.
+        """
+        if self.store.nesting:
+            raise RuntimeError("the guest is running: a snapshot is taken between calls")
+        known = None if self._last is None else self._last()
+        before = None if known is None else known._checkpoint
+        made = take_checkpoint(self.store, [self._inst], None, before=before)
+        snapshot = Snapshot(made, self.module.sha256)
+        self._last = weakref.ref(snapshot)
+        return snapshot
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Bring back what the instance, or another one of its module, held.
+
+        Its functions then do again what they did: the store's fuel and counts go back too, the
+        fuel limit stays. What host functions did outside does not go back.
+
+        Args:
+            snapshot: of this instance, of another one of the same module, or from a file.
+
+        Raises:
+            SnapshotError: it is of another module, or does not fit the instance.
+            RuntimeError: the guest is running.
+        """
+        if self.store.nesting:
+            raise RuntimeError("the guest is running: it is restored between calls")
+        fits(snapshot, self._inst, self.module.sha256)
+        limit = self.store.fuel_limit
+        snapshot._checkpoint.put_back(self.store, [self._inst])
+        self.store.fuel_limit = limit
 
     def __repr__(self) -> str:
         name = f" of {self.module.name!r}" if self.module.name is not None else ""

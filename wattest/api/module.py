@@ -24,7 +24,6 @@ from wattest.interp import module as _syntax
 from wattest.interp import types as _core
 from wattest.interp.decode import decode_module
 from wattest.interp.features import OPTIONAL
-from wattest.interp.inspect import features_used
 
 __all__ = ["CustomSection", "ExportType", "ImportType", "Module"]
 
@@ -163,6 +162,8 @@ class Module:
         finally:
             self._syntax.enabled = own
         # What needs more than its own features must not be valid in another store.
+        from wattest.interp.inspect import features_used  # most modules never need it
+
         self._validated = not OPTIONAL.intersection(features_used(self._syntax)) - own
 
     @property

@@ -6,6 +6,7 @@ A bundle is a zip archive of
     receipt.json     the receipt (and receipt.dsse.json when it is signed)
     trace.jsonl      the trace (`wattest.audit.tracefile`)
     tape.jsonl       what came from outside (`wattest.audit.tape`), when anything could
+    commitments.jsonl  state commitments (docs/commitments.md), when they were asked for
     objects/SHA256   programs, inputs and whatever the tape refers to, each content once
 
 The same content gives the same bytes: members are sorted, and their headers hold no times or
@@ -43,7 +44,9 @@ MAX_TOTAL = 16 << 30
 _MAX_JSON = 256 << 20
 _MAX_DIRECTORY = 64 << 20
 
-_NAMED = ("receipt.json", "receipt.dsse.json", "trace.jsonl", "tape.jsonl")
+_NAMED = (
+    "receipt.json", "receipt.dsse.json", "trace.jsonl", "tape.jsonl", "commitments.jsonl",
+)  # fmt: skip
 _OBJECT = re.compile(r"objects/([0-9a-f]{64})\Z")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
@@ -257,6 +260,16 @@ class Bundle:
             return
         with self._unpacked("tape.jsonl") as file:
             yield TapeReader(file, self.object_bytes)
+
+    @contextmanager
+    def commitments(self) -> Iterator[BinaryIO | None]:
+        """The state commitments, to be read by `wattest.jobs.commit`, or None when there are
+        none; raises BundleError."""
+        if not self.has("commitments.jsonl"):
+            yield None
+            return
+        with self._unpacked("commitments.jsonl") as file:
+            yield file
 
     def check_trace(self) -> None:
         """See that the trace is that of the receipt's run; raises BundleError, ReceiptError."""
@@ -536,16 +549,9 @@ def _as_content(members: Mapping[str, Any], name: str) -> Content:
 
 def _content_of(value: Any, what: str) -> Content:
     """Digest and size from JSON."""
-    if isinstance(value, dict):
-        digest, size = value.get("sha256"), value.get("size")
-        if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
-            size = int(size)
-        if (
-            isinstance(digest, str)
-            and re.fullmatch(r"[0-9a-f]{64}", digest)
-            and isinstance(size, int)
-            and not isinstance(size, bool)
-            and size >= 0
-        ):
-            return Content(digest, size)
-    raise BundleError(f"bundle.json: digest and size of {what} are missing or malformed")
+    try:
+        return Content.from_json(value)
+    except ValueError:
+        raise BundleError(
+            f"bundle.json: digest and size of {what} are missing or malformed"
+        ) from None

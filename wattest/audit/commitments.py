@@ -89,10 +89,13 @@ class MemoryTree:
         length = mem.length
         grown = length != self._length
         changed: set[int] = set()
+        ragged: set[int] = set()
         if grown:
-            before = self._length // LEAF
-            self._grow(length // LEAF)
-            changed.update(range(before // _FANOUT, (length // LEAF + _FANOUT - 1) // _FANOUT))
+            before, after = _leaves(self._length), _leaves(length)
+            self._grow(after)
+            changed.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
+            # Leaves that are no whole pages, now or before.
+            ragged = {at // LEAF for at in (self._length, length) if at % LEAF}
             self._length = length
         leaves = self._levels[0]
         data = mem.data
@@ -100,11 +103,11 @@ class MemoryTree:
             dirty = self._compare()
         else:
             self._seen = None
-        count = length // LEAF
-        for leaf in dirty:
+        count = _leaves(length)
+        for leaf in (*dirty, *ragged):
             if leaf >= count:
                 continue
-            piece = data[leaf * LEAF : leaf * LEAF + LEAF]
+            piece = data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
             digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
             leaves[leaf * 32 : leaf * 32 + 32] = digest
             changed.add(leaf // _FANOUT)
@@ -146,7 +149,7 @@ class MemoryTree:
         if seen is None:
             # Leaves may have been hashed by account before: all count as changed once.
             self._seen = bytearray(data[:length])
-            return list(range(length // LEAF))
+            return list(range(_leaves(length)))
         found = []
         if len(seen) < length:
             seen += bytes(length - len(seen))
@@ -162,6 +165,10 @@ class MemoryTree:
                     seen[start + place : start + place + LEAF] = piece
                     found.append((start + place) // LEAF)
         return found
+
+
+def _leaves(length: int, size: int = LEAF) -> int:
+    return -(-length // size)
 
 
 @dataclass(frozen=True)
@@ -224,6 +231,7 @@ class Committer:
         self._trees: dict[int, MemoryTree] = {}
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
         self._tables: dict[int, tuple[list[Any], bytes]] = {}
+        self._flags: list[tuple[bytearray, list[int]]] = []
 
     def root(self, state: MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
@@ -259,7 +267,7 @@ class Committer:
         return mems, tables, globals_
 
     def _table(self, table: TableInst, encoder: _Encoder) -> bytes:
-        elems = list(table.elem)
+        elems = table.elem[:]
         known = self._tables.get(id(table))
         if known is not None and known[0] == elems:
             return known[1]
@@ -272,11 +280,20 @@ class Committer:
 
     def _segments(self) -> bytes:
         """A byte for each element and data segment: whether it still has its contents."""
-        flags = bytearray()
-        for inst in self._instances:
-            flags += bytes(1 if len(item.elem) else 0 for item in inst.elems)
-            flags += bytes(1 if len(item.data) else 0 for item in inst.datas)
-        return bytes(flags)
+        for inst in self._instances[len(self._flags) :]:
+            flags = bytearray(len(item.elem) > 0 for item in inst.elems)
+            flags += bytes(len(item.data) > 0 for item in inst.datas)
+            # Active ones are empty from the beginning; a program may have thousands.
+            passive = [n for n, elem in enumerate(inst.module.elems) if elem.mode == "passive"]
+            count = len(inst.elems)
+            passive += [count + n for n, d in enumerate(inst.module.datas) if d.memory is None]
+            self._flags.append((flags, passive))
+        for inst, (flags, passive) in zip(self._instances, self._flags):
+            count = len(inst.elems)
+            for place in passive:
+                item = inst.elems[place].elem if place < count else inst.datas[place - count].data
+                flags[place] = len(item) > 0
+        return b"".join([flags for flags, _ in self._flags])
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattest.audit.canonical import canonical_json
-from wattest.errors import WattestError
+from wattest.errors import EvidenceError
 
 __all__ = ["Member", "ProofError", "make_root", "prove"]
 
@@ -28,7 +28,7 @@ _HASH = re.compile(r"[0-9a-f]{64}\Z")
 _DEEPEST = 64
 
 
-class ProofError(WattestError):
+class ProofError(EvidenceError):
     """A proof of membership is malformed or does not hold."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from wattest.engine import FUEL_VERSION, Limits
 
 __all__ = [
     "Claim",
+    "Commitments",
     "Content",
     "Entry",
     "Environment",
@@ -26,6 +28,9 @@ __all__ = [
 
 Json = dict[str, Any]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_DIGITS = re.compile(r"[0-9]{16,19}\Z")
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -37,6 +42,18 @@ class Content:
     def to_json(self) -> Json:
         """``{"sha256", "size"}``."""
         return {"sha256": self.sha256, "size": number(self.size)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Content:
+        """The content that JSON from somebody else names; raises ValueError when it names none."""
+        if isinstance(value, Mapping):
+            digest, size = value.get("sha256"), value.get("size")
+            if isinstance(size, str) and _DIGITS.match(size) is not None:
+                size = int(size)
+            named = isinstance(digest, str) and _SHA256.match(digest) is not None
+            if named and isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+                return cls(str(digest), size)
+        raise ValueError("no sha256 and size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +189,25 @@ class TrapRecord:
 
 
 @dataclass(frozen=True)
+class Commitments:
+    """The state commitments of a run (docs/commitments.md).
+
+    Attributes:
+        every: units of fuel between two.
+        count: how many there are.
+        root: hash of the last one in their chain, in hexadecimal.
+    """
+
+    every: int
+    count: int
+    root: str
+
+    def to_json(self) -> Json:
+        """``{"every", "count", "root"}``."""
+        return {"every": number(self.every), "count": number(self.count), "root": self.root}
+
+
+@dataclass(frozen=True)
 class Result:
     """How the run ended and what it made.
 
@@ -187,6 +223,7 @@ class Result:
         outputs: every name in every output, sorted by path.
         host_calls: number of entries of the trace.
         trace_root: hash of its last entry, in hexadecimal.
+        commitments: to the states that it went through, or None when none were asked for.
     """
 
     status: str
@@ -201,6 +238,7 @@ class Result:
     trap: TrapRecord | None = None
     limit: str | None = None
     values: Sequence[tuple[str, str]] | None = None
+    commitments: Commitments | None = None
 
     def to_json(self) -> Json:
         """All of it; what does not fit the status is left out."""
@@ -222,6 +260,8 @@ class Result:
             hostCalls=number(self.host_calls),
             traceRoot=self.trace_root,
         )
+        if self.commitments is not None:
+            result["commitments"] = self.commitments.to_json()
         return result
 
 

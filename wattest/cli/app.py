@@ -32,6 +32,7 @@ COMMANDS = (
     "trace",
     "replay",
     "map",
+    "batch",
     "verify",
     "sign",
     "keygen",
@@ -43,7 +44,10 @@ COMMANDS = (
     "profile",
     "report",
     "determinism",
+    "debug",
+    "diff",
     "conform",
+    "fuzz",
 )
 """The commands, as the help lists them. ``name`` is the click command of that name in
 ``wattest/cli/name.py`` (``-`` is ``_`` there), which is imported when it is asked for."""
@@ -51,7 +55,7 @@ COMMANDS = (
 _EPILOG = """\b
 Exit statuses of wattest run: the guest's own code after an exit, 134 after a trap,
 124 at a limit, 65 for a module that cannot run here, 66 for a missing input, 73 when
-results cannot be written, 2 for wrong usage, 130 after Ctrl-C.
+results cannot be written, 77 when a policy forbids it, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 

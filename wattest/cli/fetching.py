@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,16 @@ __all__ = ["FetchProgress", "fetch_options", "make_resolver"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+POLICY_VARIABLE = "WATTEST_POLICY"
+"""Environment variable that names a policy which always applies."""
+
 _OPTIONS = (
+    click.option(
+        "--policy",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Allow only what this policy does, besides that of WATTEST_POLICY.",
+    ),
     click.option(
         "--lock",
         type=click.Path(path_type=Path),
@@ -54,18 +64,29 @@ def make_resolver(
     fetch_limit: int,
     ipfs_gateway: str | None,
     quiet: bool,
-    allow: Callable[[str], None] | None = None,
+    policy: Path | None = None,
 ) -> Resolver:
     """What fetches programs and inputs for a command; nothing is imported before it is needed.
 
     Args:
         lock, fetch_limit, ipfs_gateway: the options.
         quiet: whether no progress is shown.
-        allow: is asked before every connection.
+        policy: another policy than that of the environment.
 
     Raises:
-        InputError: the lock file cannot be read.
+        InputError: the lock file or a policy cannot be read.
+        JobError: one is malformed.
     """
+    policies = None
+    pinned = os.environ.get(POLICY_VARIABLE)
+    files = [Path(pinned)] if pinned else []
+    if policy is not None:
+        files.append(policy)
+    if files:
+        from wattest.jobs.policy import Policies, read_policy
+
+        policies = Policies([read_policy(file) for file in files])
+        fetch_limit = policies.fetch_limit(fetch_limit)
     locked = None
     if lock is not None:
         from wattest.jobs.fetch.lockfile import LockFile
@@ -77,10 +98,14 @@ def make_resolver(
 
         report = FetchProgress() if not quiet and stderr_is_terminal() else None
         return Fetcher(
-            limit=fetch_limit, lock=locked, gateway=ipfs_gateway, allow=allow, report=report
+            limit=fetch_limit,
+            lock=locked,
+            gateway=ipfs_gateway,
+            allow=None if policies is None else policies.allow,
+            report=report,
         )
 
-    return Resolver(open_fetcher, locked, places)
+    return Resolver(open_fetcher, locked, places, policies)
 
 
 class FetchProgress:

@@ -331,6 +331,60 @@ def rm(identifiers: tuple[str, ...], before: float | None) -> None:
     put(f"{len(found)} removed")
 
 
+@job.command(short_help="Prove that a job's receipt is one of its batch's.")
+@click.argument("identifier", metavar="ID")
+def proof(identifier: str) -> None:
+    """Print, as JSON, the proof that a job's receipt is one of those under the Merkle root of its
+    batch. `wattest job check-proof` checks it, with nothing else than the root.
+    """
+    from wattest.audit import prove
+
+    log = _log()
+    row = log.find(identifier)
+    batch = None if row.batch is None else log.batch(row.batch)
+    if batch is None or row.item is None:
+        raise JobError(f"{row.id} is not part of a batch")
+    if batch.root is None:
+        raise JobError(f"the batch {batch.id} was not finished: it has no root")
+    rows = log.jobs(batch=batch.id)
+    receipts = {each.item: each.receipt_id for each in rows if each.item and each.receipt_id}
+    if row.item not in receipts:
+        raise JobError(f"{row.id} has no receipt")
+    member = prove(receipts, row.item)
+    if member.root != batch.root:
+        raise InputError(
+            f"the log does not hold all receipts of {batch.id} any more: they give the root "
+            f"{member.root}, it was {batch.root}"
+        )
+    put(readable_json(member.to_json()), newline=False)
+
+
+@job.command("check-proof", short_help="Check such a proof.")
+@click.option("--root", metavar="HEX", help="The root that is known from elsewhere.")
+@click.argument("file", type=click.Path(path_type=Path), metavar="PROOF")
+@click.argument("receipt", type=click.Path(path_type=Path), metavar="[RECEIPT]", required=False)
+def check_proof(file: Path, receipt: Path | None, root: str | None) -> None:
+    """Check that PROOF leads from a receipt to the root of a batch; that it is the receipt in
+    RECEIPT when one is given. Ends with 65 when it does not.
+    """
+    from wattest.audit import Member, ProofError, Receipt
+
+    try:
+        with file.open("rb") as opened:
+            member = Member.from_json(opened.read(1 << 20))
+        if receipt is not None:
+            given = Receipt.load(receipt)
+            if given.id != member.receipt:
+                raise ProofError(f"the proof is of {member.receipt}, the receipt is {given.id}")
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}") from error
+    member.check(root)
+    put(
+        f"{one_line(printable(member.item))}: {member.receipt} is number {member.index + 1} of "
+        f"{member.size} under {member.root}"
+    )
+
+
 def _forget_folders(log: RunLog, rows: list[Row]) -> None:
     from wattest.jobs.trees import remove_tree
 

@@ -17,9 +17,10 @@ __all__ = ["job_of", "job_options"]
 
 _NAMES = (
     "env", "inputs", "outputs", "directories", "stdin", "engine", "entry_point", "invoke",
-    "modules", "fuel", "timeout", "memory", "more_limits", "clock", "seed", "program", "args",
+    "modules", "fuel", "timeout", "memory", "max_output", "more_limits", "clock", "seed",
+    "commit_every", "features", "program", "args",
 )  # fmt: skip
-_FETCHING = ("lock", "fetch_limit", "ipfs_gateway")
+_FETCHING = ("lock", "fetch_limit", "ipfs_gateway", "policy")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -50,4 +51,5 @@ def job_of(options: dict[str, Any], **changes: Any) -> Job:
             quiet=options.get("quiet", False), **{name: options[name] for name in _FETCHING}
         )
     )
-    return replace(resolver.job(spec_of(options)), **changes)
+    job = replace(resolver.job(spec_of(options)), commit_every=options["commit_every"])
+    return replace(job, **changes)

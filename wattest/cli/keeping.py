@@ -13,6 +13,7 @@ from wattest.cli.keys import read_private_key
 from wattest.errors import InputError, OutputError
 from wattest.jobs import Job, RunResult
 from wattest.jobs.capture import LiveInput
+from wattest.jobs.commit import commitment_lines
 from wattest.jobs.companions import Companions, TraceSink, TraceSinks
 from wattest.jobs.recording import Recording, recording
 from wattest.jobs.results import Place
@@ -26,7 +27,7 @@ class Kept:
     Args:
         stack: is to be left after `finish`, or instead of it when the run failed.
         job: what is to be run.
-        trace, record: files for a trace and a bundle, or None.
+        trace, record, commitments: files for a trace, a bundle and state commitments, or None.
         live: whether the guest reads this process's standard input as it comes.
         sign: file of the key to sign the receipt with, or None.
 
@@ -44,10 +45,15 @@ class Kept:
         job: Job,
         trace: str | None,
         record: str | None,
+        commitments: str | None = None,
         *,
         live: bool,
         sign: Path | None,
     ) -> None:
+        self._commitments = None if commitments is None else Path(commitments)
+        self._commitments_place = None
+        if self._commitments is not None:
+            self._commitments_place = check_writable(self._commitments)
         self.job = job
         self._stack = stack
         self._record = None if record is None else Path(record)
@@ -78,13 +84,21 @@ class Kept:
 
     def finish(self, result: RunResult) -> None:
         """Pack the recording; raises OutputError, InputError."""
+        if self._commitments is not None and self._commitments_place is not None:
+            assert self.job.commit_every is not None
+            try:
+                self._commitments_place.check()
+                with written_whole(self._commitments) as file:
+                    file.writelines(commitment_lines(self.job.commit_every, result.commitments))
+            except OSError as error:
+                raise OutputError(f"{self._commitments}: {error.strerror or error}") from error
         if self._recording is None or self._record is None or self._place is None:
             return
         try:
             self._place.check()
         except OSError as error:
             raise OutputError(f"{self._record}: {error.strerror or error}") from error
-        self._recording.save(self._record, result.receipt)
+        self._recording.save(self._record, result.receipt, commitments=result.commitments)
 
 
 def _live() -> LiveInput:

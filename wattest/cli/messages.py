@@ -14,6 +14,7 @@ from wattest.errors import (
     BadSignature,
     EngineUnavailable,
     EvidenceError,
+    Forbidden,
     InputError,
     JobError,
     LimitExceeded,
@@ -40,6 +41,7 @@ __all__ = [
     "INTERNAL",
     "INTERRUPTED",
     "MISSING_INPUT",
+    "NOT_ALLOWED",
     "NOT_REPRODUCIBLE",
     "OTHER_PROGRAM",
     "UNSIGNED",
@@ -67,6 +69,7 @@ BAD_MODULE = 65
 MISSING_INPUT = 66
 INTERNAL = 70
 CANNOT_WRITE = 73
+NOT_ALLOWED = 77
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
@@ -147,6 +150,8 @@ def describe(error: WattestError) -> tuple[str, int]:
             return str(error), status
     if isinstance(error, NoEntryPoint):
         return str(error), BAD_MODULE
+    if isinstance(error, Forbidden):
+        return str(error), NOT_ALLOWED
     if isinstance(error, InputError):
         return str(error), MISSING_INPUT
     if isinstance(error, OutputError):

@@ -64,10 +64,18 @@ def parse_point(text: str) -> Point:
     help="Stop there and show the guest: call:N (as wattest trace counts, from 0), NAME or NAME:N "
     "(the N-th call of a function), or an amount of fuel.",
 )
+@click.option(
+    "--any-limits", is_flag=True, help="Run it even with limits beyond the defaults of wattest run."
+)
 @click.option("--quiet", is_flag=True, help="Do not pass on what the program writes.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 def replay(
-    engine: str, result_dir: Path | None, until: Point | None, quiet: bool, bundle: Path
+    engine: str,
+    result_dir: Path | None,
+    until: Point | None,
+    any_limits: bool,
+    quiet: bool,
+    bundle: Path,
 ) -> int:
     """Repeat the run in BUNDLE, which wattest run --record wrote.
 
@@ -83,6 +91,7 @@ def replay(
             bundle,
             engine=engine,
             result_dir=result_dir,
+            any_limits=any_limits,
             stdout=None if quiet else open_tee("stdout", None),
             stderr=None if quiet else open_tee("stderr", None),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wattest.cli.fetching import fetch_options, make_resolver
+from wattest.cli.jobfiles import asked, job_text_of, jobfile_options
 from wattest.cli.keeping import Kept, check_writable
 from wattest.cli.messages import (
     BROKEN_PIPE,
@@ -23,9 +25,16 @@ from wattest.cli.messages import (
     trap_message,
 )
 from wattest.cli.options import features_option
-from wattest.cli.specs import spec_of
+from wattest.cli.publishing import prepare_publishing, publish_results
 from wattest.cli.terminal import StatusLine, open_tee
-from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
+from wattest.cli.units import (
+    LIMITS,
+    parse_duration,
+    parse_fuel,
+    parse_limit,
+    parse_memory,
+    parse_size,
+)
 from wattest.errors import (
     JobError,
     LimitExceeded,
@@ -35,9 +44,6 @@ from wattest.errors import (
     one_line,
 )
 from wattest.jobs import Interrupted, RunResult, run_job
-from wattest.jobs.job import (
-    parse_labels,
-)
 from wattest.jobs.results import Place
 
 if TYPE_CHECKING:
@@ -133,6 +139,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="What a module's linear memories may grow to together, such as 512MiB.",
 )
 @click.option(
+    "--max-output",
+    callback=lambda _context, _option, text: None if text is None else parse_size(text),
+    metavar="SIZE",
+    help="What it may write to files and streams together, such as 100MiB.  [default: 1GiB]",
+)
+@click.option(
     "--limit",
     "more_limits",
     multiple=True,
@@ -174,6 +186,25 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Keep all that it takes to repeat the run here, as wattest replay reads it.",
 )
 @click.option(
+    "--coredump",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="After a trap, write a core dump here, as WebAssembly's tool-conventions describe it.",
+)
+@click.option(
+    "--commit-every",
+    "commit_every",
+    default=None,
+    callback=_parsed(lambda text: None if text is None else parse_fuel(text)),
+    metavar="UNITS",
+    help="Commit to the whole state every so many units of fuel; the receipt has their root.",
+)
+@click.option(
+    "--commitments",
+    metavar="FILE",
+    help="Write the commitments of --commit-every here, a line each.",
+)
+@click.option(
     "--sign",
     type=click.Path(path_type=Path),
     metavar="KEY",
@@ -197,6 +228,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 )
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
+@jobfile_options
 @fetch_options
 @click.argument("program")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -214,6 +246,7 @@ def run(
     fuel: int | None,
     timeout: float | None,
     memory: int,
+    max_output: int | None,
     more_limits: list[tuple[str, int]],
     clock: str,
     seed: str,
@@ -224,14 +257,21 @@ def run(
     interactive: bool,
     receipt: str | None,
     labels: tuple[str, ...],
+    coredump: Path | None,
+    commit_every: int | None,
+    commitments: str | None,
     no_log: bool,
     quiet: bool,
+    publish: str | None,
+    dry_run: bool,
+    variables: tuple[str, ...],
     program: str,
     args: tuple[str, ...],
     **fetching: Any,
 ) -> int:
-    """Run PROGRAM, a WebAssembly module for WASI preview1: a file, or an address such as
-    https://host/prog.wasm, s3://bucket/prog.wasm, sha256:... or a CID.
+    """Run PROGRAM, a WebAssembly module for WASI preview1: a file, an address such as
+    https://host/prog.wasm, s3://bucket/prog.wasm, sha256:... or a CID, or a job file (job.yaml or
+    job.json, as Bacalhau's).
 
     Options for wattest come before PROGRAM; everything after it goes to the program (a first --
     is dropped).
@@ -239,22 +279,33 @@ def run(
     Without --result-dir, output files are kept in a new directory wattest-results-ID here; a
     program that makes none leaves nothing behind.
     """
+    if commitments is not None and commit_every is None:
+        raise JobError("--commitments needs --commit-every")
     context = click.get_current_context()
-    spec = spec_of(context.params)
+    what = asked(context)
+    if dry_run:
+        put(job_text_of(what), newline=False)
+        return 0
+    spec = what.spec
+    target = None if what.publish is None else prepare_publishing(what.publish)
     if interactive and stdin is not None:
         raise JobError("--interactive and --stdin exclude each other")
     resolver = context.with_resource(make_resolver(quiet=quiet, **fetching))
-    job = resolver.job(spec)
+    job = replace(resolver.job(spec), commit_every=commit_every)
     home = None if receipt in (None, "-") else check_writable(Path(receipt))
+    dump = None
+    if coredump is not None:
+        from wattest.cli.dumping import CoreDump  # only here: it would slow the start of all else
+
+        dump = CoreDump(coredump)
     line = StatusLine() if not quiet and not interactive and stderr_is_terminal() else None
     recorder = None
-    marks = parse_labels(labels)
     if not no_log:
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
-        recorder = Recorder(job, str(spec.program), labels=marks, warn=say)
+        recorder = Recorder(job, str(spec.program), labels=what.labels, warn=say)
     with _signals(), _failures(recorder), ExitStack() as stack:
-        keeping = Kept(stack, job, trace, record, live=interactive, sign=sign)
+        keeping = Kept(stack, job, trace, record, commitments, live=interactive, sign=sign)
         try:
             result = run_job(
                 keeping.job,
@@ -267,13 +318,20 @@ def run(
                 cache=resolver.cache,
                 extra=resolver.extra,
                 companions=keeping.companions,
+                watchers=() if dump is None else dump.watchers,
             )
         finally:
             if line is not None:
                 line.clear()
         keeping.finish(result)
+        if dump is not None:
+            dump.finish(keeping.job, result, resolver.cache)
     try:
-        return _report(result, receipt, home, quiet, kept=result_dir is not None)
+        kept = result_dir is not None
+        published = target is not None and result.interruption is None
+        if target is not None and published:
+            publish_results(result, target, kept=kept)
+        return _report(result, receipt, home, quiet, kept=kept, published=published)
     finally:
         if recorder is not None:
             kept = not result.folder.is_temporary or recorder.keep(result.folder)
@@ -294,7 +352,13 @@ def _failures(recorder: Recorder | None) -> Iterator[None]:
 
 
 def _report(
-    result: RunResult, receipt: str | None, home: Place | None, quiet: bool, *, kept: bool
+    result: RunResult,
+    receipt: str | None,
+    home: Place | None,
+    quiet: bool,
+    *,
+    kept: bool,
+    published: bool,
 ) -> int:
     """Say how the run ended, keep what it made; returns the exit status."""
     status = result.exit_code
@@ -314,7 +378,7 @@ def _report(
         status = 255
     for _, text in result.values:
         put(text)
-    if not kept and result.receipt.claim["result"]["outputs"]:
+    if not kept and not published and result.receipt.claim["result"]["outputs"]:
         number = result.receipt.id.partition(":")[2][:12]
         result.folder.keep(f"wattest-results-{number}")
         kept = True
@@ -327,7 +391,7 @@ def _report(
             result.receipt.save(receipt)
         except OSError as error:
             raise OutputError(f"{receipt}: {error.strerror or error}") from error
-    if not quiet and (kept or receipt is not None):
+    if not quiet and (kept or published or receipt is not None):
         place = f"results in {_shown(result.folder.path)}, " if kept else ""
         say(f"{place}receipt {result.receipt.id}")
     for path in result.receipt.claim.get("external", {}).get("changedInputs", ()):

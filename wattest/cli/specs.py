@@ -47,11 +47,18 @@ def spec_of(options: Mapping[str, Any]) -> JobSpec:
             fuel=options["fuel"],
             wall_time=options["timeout"],
             memory_pages=options["memory"],
-            **dict(options["more_limits"]),
+            **_more_limits(options),
         ),
         engine=options["engine"],
         features=options.get("features", frozenset()),
     )
+
+
+def _more_limits(options: Mapping[str, Any]) -> dict[str, int]:
+    limits: dict[str, int] = dict(options["more_limits"])
+    if options.get("max_output") is not None:
+        limits["bytes_written"] = options["max_output"]
+    return limits
 
 
 def _stdin(name: str | None) -> bytes | Address:

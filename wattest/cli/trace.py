@@ -197,7 +197,9 @@ def trace(
     if kind == "program":
         return _run(job_of(options), shown)
     if options["args"]:
-        raise click.UsageError(f"{target} is not a program: it takes no arguments")
+        raise click.UsageError(
+            f"{target} is not a program and takes no arguments: options come before it"
+        )
     try:
         with _reader(target, kind) as reader:
             shown.begin(reader.preopens)

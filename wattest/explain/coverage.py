@@ -15,7 +15,7 @@ from wattest.interp.prepare import FunctionCode, prepare
 from wattest.interp.runtime import ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
 
-__all__ = ["Coverage"]
+__all__ = ["Coverage", "segment_path"]
 
 
 class Coverage(ExactProfiler):
@@ -64,7 +64,7 @@ class Coverage(ExactProfiler):
             # The instruction that trapped or called was reached; one that waited was not.
             left = code.costs[frame.pc] - (0 if _unpaid(error, number) else 1)
             missed = self._missed.setdefault(frame.func, {})
-            for pc in list(_path(code, frame.pc))[-left:] if left > 0 else ():
+            for pc in list(segment_path(code, frame.pc))[-left:] if left > 0 else ():
                 missed[pc] = missed.get(pc, 0) + 1
 
     def counts(self, func: WasmFunc) -> list[int]:
@@ -72,7 +72,7 @@ class Coverage(ExactProfiler):
         code = prepare(func)
         counts = [0] * len(code.instrs)
         for pc, count in self._entries.get(func, {}).items():
-            for step in _path(code, pc):
+            for step in segment_path(code, pc):
                 counts[step] += count
         for pc, count in self._missed.get(func, {}).items():
             counts[pc] -= count
@@ -131,7 +131,7 @@ def _unpaid(error: BaseException, number: int) -> bool:
     return number == 0 and isinstance(error, FuelExhausted) and not error.at_border
 
 
-def _path(code: FunctionCode, pc: int) -> Iterator[int]:
+def segment_path(code: FunctionCode, pc: int) -> Iterator[int]:
     """The instructions of the segment that begins at one (docs/fuel.md)."""
     left = code.costs[pc]
     while left:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattest.api import Func, Instance, Module, Store, get_engine
 from wattest.audit import Receipt
-from wattest.engine import Limits
+from wattest.engine import Engine, Limits
 from wattest.errors import JobError, WattestError
 from wattest.explain.answers import Answer, AnswerLog, Answers
+from wattest.explain.outlines import outline_of_call
+from wattest.interp.checkpoints import Checkpoint, take_checkpoint
 from wattest.interp.machine import Machine
 from wattest.interp.runtime import ModuleInst, WasmFunc
+from wattest.interp.segments import Breakpoint
 from wattest.interp.state import MachineView, entry_state
+from wattest.interp.storage import store_parts
 from wattest.jobs import Job, run_job
+from wattest.jobs.companions import Companions
 from wattest.jobs.execute import prepare
 from wattest.jobs.modules import Start, initialize
 
-__all__ = ["Guest", "Play", "record_guest"]
+__all__ = ["Guest", "Play", "guest_of", "record_guest"]
 
 
 @dataclass
@@ -34,6 +39,8 @@ class Guest:
         answers: of the host, in order.
         types: of the host functions, by module and name.
         receipt: of the recorded run.
+        outlines: of each host call what does not depend on how the program was built
+            (`wattest.explain.outlines`); kept only where that was asked for.
     """
 
     name: str
@@ -44,7 +51,7 @@ class Guest:
     answers: list[Answer]
     types: dict[str, dict[str, Any]]
     receipt: Receipt
-    output: list[tuple[int, str, bytes]] = field(default_factory=list)
+    outlines: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
 
     @property
     def fuel(self) -> int:
@@ -52,19 +59,39 @@ class Guest:
         return int(self.receipt.claim["result"]["fuel"])
 
 
-def record_guest(job: Job, **options: Any) -> Guest:
+def record_guest(job: Job, *, outlines: bool = False, **options: Any) -> Guest:
     """Run a job to its end, whatever that is, and keep what the host answered.
 
     Args:
         job: what to run.
+        outlines: whether to keep an outline of each host call.
         options: for `wattest.jobs.run_job`.
 
     Raises: as `wattest.jobs.run_job`.
     """
     log = AnswerLog()
     watchers = (*options.pop("watchers", ()), log)
+    kept: list[tuple[Any, ...]] = []
+    if outlines:
+        companions = options.get("companions") or Companions()
+        options["companions"] = replace(
+            companions, watch=lambda call: kept.append(outline_of_call(call))
+        )
     program, modules, start, _ = prepare(job, options.get("cache"))
     result = run_job(job, watchers=watchers, **options)
+    return guest_of(job, program, modules, start, log, result.receipt, kept)
+
+
+def guest_of(
+    job: Job,
+    program: Module,
+    modules: Sequence[Module],
+    start: Start,
+    log: AnswerLog,
+    receipt: Receipt,
+    outlines: list[tuple[Any, ...]],
+) -> Guest:
+    """A guest from what its run has left."""
     return Guest(
         name=job.program_name,
         program=program,
@@ -73,8 +100,15 @@ def record_guest(job: Job, **options: Any) -> Guest:
         limits=replace(job.limits, wall_time=None),
         answers=log.answers,
         types=log.types,
-        receipt=result.receipt,
+        receipt=receipt,
+        outlines=outlines,
     )
+
+
+def _stepping(engine: Engine) -> Engine:
+    """What steps for an engine: its own ``stepping`` where it names one, else the reference."""
+    found: Engine | None = getattr(engine, "stepping", None)
+    return get_engine("reference") if found is None else found
 
 
 class _Stop(WattestError):
@@ -87,6 +121,8 @@ class Play:
     Args:
         guest: what to play.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``: what runs it between stops.
+        own: an engine of one's own that runs it instead, in a store of ``engine``. What steps
+            for it is its attribute ``stepping``, an engine, where it has one.
 
     Attributes:
         guest: the same.
@@ -96,15 +132,17 @@ class Play:
         machine: the guest as it stands: at the entry of the called function at first.
         results: what the called function returned, once it has.
         error: what ended the guest instead, once it has.
+        at_breakpoint: whether the last `run` stopped at a breakpoint in code.
 
     Raises:
         JobError: the called export is not a guest's own function.
         WattestError: whatever a start function or ``_initialize`` raises.
     """
 
-    def __init__(self, guest: Guest, engine: str = "auto") -> None:
+    def __init__(self, guest: Guest, engine: str = "auto", own: Engine | None = None) -> None:
         self.guest = guest
         self.store = Store(engine, guest.limits)
+        self.store.track_writes = True
         self.store.suit(guest.program, *(module for _, module in guest.modules))
         self.answers = Answers(guest.answers, guest.types)
         imports: dict[str, Any] = dict(self.answers.imports())
@@ -124,11 +162,13 @@ class Play:
         if not isinstance(inst, WasmFunc):
             raise JobError(f"{guest.start.function} is not a function of the guest")
         args = [lower(arg) for lower, arg in zip(function._lower, guest.start.arguments)]
-        self.engine = self.store.engine
-        self.reference = get_engine("reference")
+        self.engine = self.store.engine if own is None else own
+        self._own = own
+        self.stepping = _stepping(self.engine)
         self.machine: MachineView = self.engine.machine(self.store, entry_state(inst, args))
         self.results: list[Any] | None = None
         self.error: BaseException | None = None
+        self.at_breakpoint = False
 
     def _instantiate(self, module: Module, imports: dict[str, Any]) -> Instance:
         return Instance(module, imports, store=self.store)
@@ -148,13 +188,20 @@ class Play:
         """
         return self.run(fuel)
 
-    def run(self, fuel: int | None = None, on_call: Any = None) -> bool:
-        """Go on to the end, to a border, or to where a callable stops it.
+    def run(
+        self,
+        fuel: int | None = None,
+        on_call: Callable[[Answer], bool] | None = None,
+        *,
+        reference: bool = False,
+    ) -> bool:
+        """Go on to the end, to a border, or to where a callable or a breakpoint stops it.
 
         Args:
             fuel: the border's, or None.
             on_call: called with each `Answer` before the guest gets it; returns whether to stop
                 before that call.
+            reference: whether the reference is to run it, which stops at breakpoints in code.
 
         Returns:
             Whether it has stopped; False when the guest has ended.
@@ -169,15 +216,21 @@ class Play:
             raise _Stop
 
         def call(answer: Answer) -> None:
+            assert on_call is not None
             if on_call(answer):
                 raise _Stop
 
         store.break_at, store.on_break = fuel, stop if fuel is not None else None
         self.answers.on_call = None if on_call is None else call
-        machine: Any = self._running()
+        machine: Any = self.stepper() if reference else self._running()
+        self.at_breakpoint = False
         try:
             self.results = machine.run()
             return False
+        except Breakpoint as stopped:
+            self.machine = stopped.machine
+            self.at_breakpoint = True
+            return True
         except _Stop as stopped:
             self.machine = stopped.machine  # type: ignore[attr-defined]
             return True
@@ -191,7 +244,7 @@ class Play:
         """The machine on the engine that runs best from where it stands."""
         machine = self.machine
         here = isinstance(machine, Machine) and machine.at_border
-        if here and self.engine is not self.reference:
+        if self._own is not None or (here and self.engine is not self.stepping):
             self.machine = machine = self.engine.machine(self.store, machine.state())
         return machine
 
@@ -211,7 +264,7 @@ class Play:
     def stepper(self) -> Machine:
         """The machine on the reference, which can be stepped."""
         if not isinstance(self.machine, Machine):
-            self.machine = self.reference.machine(self.store, self.machine.state())
+            self.machine = self.stepping.machine(self.store, self.machine.state())
         assert isinstance(self.machine, Machine)
         return self.machine
 
@@ -231,3 +284,43 @@ class Play:
         except (WattestError, RecursionError) as error:
             self._end(error, machine)
         return False
+
+    # Going back
+
+    def capture(
+        self,
+        before: Checkpoint | None = None,
+        *,
+        written: Mapping[int, Collection[int]] | None = None,
+    ) -> Checkpoint:
+        """Copy all that the guest is.
+
+        Args:
+            before: the checkpoint that was captured or restored last, whose pages are shared.
+            written: for each memory, by ``id``, the pages written since; None: as tracked.
+
+        Raises:
+            StateError: the guest has ended.
+        """
+        if written is None:
+            parts = store_parts(self.instances)
+            written = {id(mem): mem.take_dirty() for mem in parts.memories}
+        return take_checkpoint(
+            self.store,
+            self.instances,
+            self.machine.state(),
+            calls=self.answers.position,
+            before=before,
+            dirty=written,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Make the guest what it was."""
+        checkpoint.put_back(self.store, self.instances)
+        for mem in store_parts(self.instances).memories:
+            mem.take_dirty()
+        self.answers.position = checkpoint.calls
+        self.results = self.error = None
+        assert checkpoint.machine is not None
+        engine = self.engine if checkpoint.machine.owed else self.stepping
+        self.machine = engine.machine(self.store, checkpoint.machine)

@@ -76,6 +76,11 @@ def deeper(store: Store, work: Callable[[], T]) -> T:
             break
         except KeyboardInterrupt:
             store.interrupted = True
+    if store.interrupted:
+        # It came too late for a border.
+        store.interrupted = False
+        if not errors:
+            raise KeyboardInterrupt
     if errors:
         # Not kept by this frame, which the error's traceback keeps.
         raise errors.pop()

@@ -404,15 +404,15 @@ class MemInst:
         dirty = self.dirty
         if dirty is None:
             raise ValueError("what is written to this memory is not tracked")
+        size = _dirty_pages(self.length)
         if self.shared:
-            found = list(range(_dirty_pages(self.length)))
-        else:
-            found = []
-            at = dirty.find(1)
-            while at >= 0:
-                found.append(at)
-                at = dirty.find(1, at + 1)
-        dirty[:] = bytes(len(dirty))
+            return list(range(size))
+        found = []
+        at = dirty.find(1, 0, size)
+        while at >= 0:
+            found.append(at)
+            at = dirty.find(1, at + 1, size)
+        dirty[:size] = bytes(size)
         return found
 
     def resize(self, length: int) -> None:

@@ -37,7 +37,9 @@ from wattest.errors import (
     Trap,
     TrapKind,
 )
+from wattest.jobs import telemetry
 from wattest.jobs.capture import Capture, Interrupted
+from wattest.jobs.commit import CommitmentLog
 from wattest.jobs.companions import Companions, Recorders
 from wattest.jobs.job import SIGNED, Job
 from wattest.jobs.modules import (
@@ -175,7 +177,14 @@ def run_job(
         extra,
         scratch,
     )
-    return run.run()
+    if not telemetry.is_on():
+        return run.run()
+    counts = run.count_calls()
+    with telemetry.span("wattest.job") as current:
+        result = run.run()
+        seconds = time.monotonic() - run.began
+        telemetry.ended(current, result.receipt.claim, counts, seconds)
+    return result
 
 
 class RunCache:
@@ -264,7 +273,10 @@ class Run:
         extra: Mapping[str, Any] | None = None,
         scratch: ScratchFolder | None = None,
     ) -> None:
-        self.watchers = Watchers(watchers)
+        every = job.commit_every
+        self.commitments = None if every is None else CommitmentLog(every)
+        own = () if self.commitments is None else (self.commitments,)
+        self.watchers = Watchers((*watchers, *own))
         self.companions = companions if companions is not None else Companions()
         self.job = job
         self.scratch = scratch
@@ -285,7 +297,8 @@ class Run:
         job = self.job
         self.store = Store(job.engine, job.limits, features=job.features)
         self.store.on_slice = self.check
-        program, modules, start, scans = prepare(job, self.cache)
+        with telemetry.span("wattest.validate"):
+            program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
         self.watchers.begin(self.store, program)
         visible = [item.source for item in job.inputs]
@@ -326,7 +339,8 @@ class Run:
                 if self.companions.trace is not None:
                     name, size = self.job.program_name, len(program.binary)
                     self.companions.trace.begin(name, program.sha256, size, wasi.preopens)
-                ending = self.call(wasi, program, modules, start)
+                with telemetry.span("wattest.run"):
+                    ending = self.call(wasi, program, modules, start)
         finally:
             for stream in streams:
                 stream.close()
@@ -367,6 +381,7 @@ class Run:
             error=ending.error,
             folder=folder,
             interruption=ending.interruption,
+            commitments=() if self.commitments is None else tuple(self.commitments.found),
         )
 
     def check(self) -> None:
@@ -408,6 +423,19 @@ class Run:
             raise InputError(f"{error.filename}: {error.strerror}") from error
         except ValueError as error:  # mounts that exclude each other
             raise JobError(str(error)) from error
+
+    def count_calls(self) -> dict[str, int]:
+        """Host calls by function, as they are made from now on."""
+        counts: dict[str, int] = {}
+        before = self.companions.watch
+
+        def watch(call: HostCall) -> None:
+            counts[call.function] = counts.get(call.function, 0) + 1
+            if before is not None:
+                before(call)
+
+        self.companions = replace(self.companions, watch=watch)
+        return counts
 
     def on_call(self, call: HostCall) -> None:
         """Chain a host call, and show it to whoever watches."""
@@ -515,6 +543,7 @@ class Run:
                 outputs=outputs,
                 host_calls=self.trace.calls,
                 trace_root=self.trace.root,
+                commitments=None if self.commitments is None else self.commitments.record,
             ),
             external=external,
             reproducible=external is None and not by_chance,

@@ -119,6 +119,8 @@ class Job:
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
         features: what beyond WebAssembly 3.0 its modules may use.
         name: the guest's argv[0]; the program's file name when None.
+        commit_every: units of fuel between two state commitments (docs/commitments.md), or None
+            for none.
 
     Raises:
         JobError: two things at one guest path or output name, an argument or variable that no
@@ -142,12 +144,16 @@ class Job:
     engine: str = "auto"
     features: frozenset[str] = frozenset()
     name: str | None = None
+    commit_every: int | None = None
 
     def __post_init__(self) -> None:
         for name in sorted(self.features - OPTIONAL):
             raise JobError(f"{name!r} is none of the features {', '.join(sorted(OPTIONAL))}")
         if self.entry_point is not None and self.invoke is not None:
             raise JobError("--entry-point and --invoke exclude each other")
+        every = self.commit_every
+        if every is not None and (type(every) is not int or every < 1):
+            raise JobError(f"{every!r} cannot be the fuel between two commitments")
         if self.clock not in ("virtual", "real"):
             raise JobError(f'the clock is "virtual" or "real", not {self.clock!r}')
         _check_text(self.program_name, "the program's name")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from wattest.audit.records import Content
 from wattest.errors import EvidenceError, one_line
 
-__all__ = ["copy_into", "lay_out"]
+__all__ = ["content_of_entry", "lay_out"]
 
 _KINDS = ("file", "directory", "symlink")
 _MAX_DEPTH = 2000
@@ -64,7 +63,7 @@ def lay_out(place: str, entries: Iterable[Mapping[str, Any]], target: Path, fetc
                 raise EvidenceError(f"the input {shown} is a link without a target")
             os.symlink(os.fsdecode(_utf8(link, shown)), here)
         else:
-            fetch(_content(entry, shown), here)
+            fetch(content_of_entry(entry), here)
     if place not in kinds:
         raise EvidenceError(f"the input {one_line(place)} is not in its own list")
 
@@ -85,16 +84,10 @@ def _utf8(text: str, shown: str) -> bytes:
         raise EvidenceError(f"the input {shown} is a link to something that is no text") from None
 
 
-def _content(entry: Mapping[str, Any], shown: str) -> Content:
-    digest, size = entry.get("sha256"), entry.get("size")
-    if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
-        size = int(size)
-    if not isinstance(digest, str) or not isinstance(size, int) or isinstance(size, bool):
-        raise EvidenceError(f"the input {shown} has no digest and size")
-    return Content(digest, size)
-
-
-def copy_into(source: Path, target: Path) -> None:
-    """Copy a file's content to a new file; raises OSError."""
-    with source.open("rb") as old, target.open("xb") as new:
-        shutil.copyfileobj(old, new, 1 << 20)
+def content_of_entry(entry: Mapping[str, Any]) -> Content:
+    """The content of a file in a list of names; raises EvidenceError when it has none."""
+    try:
+        return Content.from_json(entry)
+    except ValueError:
+        shown = one_line(str(entry.get("path")))
+        raise EvidenceError(f"the input {shown} has no digest and size") from None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from wattest.audit.receipt import Receipt, ReceiptError
 from wattest.audit.records import Content
 from wattest.engine import FUEL_VERSION, Limits
-from wattest.errors import JobError, one_line
+from wattest.errors import JobError, NotReproducible, one_line
 from wattest.jobs.job import (
     Input,
     Job,
@@ -22,7 +22,6 @@ from wattest.jobs.job import (
 
 __all__ = ["Wanted", "rebuild_job"]
 
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _LIMITS = {
     "fuel": "fuel",
     "memoryPages": "memory_pages",
@@ -94,6 +93,26 @@ class Wanted:
         self.outputs = sorted(outputs, key=lambda item: rank.get(item[1], -1))
         others = {path for _, path in outputs} | {path for path, _ in self.directories}
         self.inputs = _group(entries, [path for path in order if path not in others])
+
+    def check_ending(self) -> None:
+        """Raise NotReproducible when the run ended in a way that no other can be made to."""
+        result = _get(self.claim, "result", dict)
+        if result.get("status") == "interrupted":
+            raise NotReproducible("the run was interrupted; nobody can do that again")
+        if result.get("limit") == "wall time":
+            raise NotReproducible("the run ended by wall time, which no two runs use alike")
+
+    def check_limits(self) -> None:
+        """Raise JobError when a limit is larger than what protects this host by default."""
+        given, usual = self.named_limits, Limits()
+        for item in fields(Limits):
+            ours, theirs = getattr(usual, item.name), getattr(given, item.name)
+            if item.name != "wall_time" and (theirs is None or theirs > ours):
+                shown = "none" if theirs is None else f"{theirs:,}"
+                raise JobError(
+                    f"the claim's limit {item.name.replace('_', ' ')} is {shown}, more than this "
+                    f"host allows a stranger's program ({ours:,}); --any-limits runs it anyway"
+                )
 
     @property
     def named_limits(self) -> Limits:
@@ -212,10 +231,21 @@ def rebuild_job(
             seed=seed,
             limits=wanted.named_limits,
             engine=engine,
+            commit_every=_commit_every(claim),
             features=frozenset(_items(policy, "features", str) if "features" in policy else ()),
         )
     except JobError as error:
         raise ReceiptError(f"the claim is not of a possible job: {error}") from error
+
+
+def _commit_every(claim: Mapping[str, Any]) -> int | None:
+    """Fuel between two of the run's commitments, or None when none were asked for."""
+    found = _get(claim, "result", dict).get("commitments")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping):
+        raise _wrong("commitments")
+    return _count(found.get("every"), "commitments") or None
 
 
 def _wrong(name: str) -> ReceiptError:
@@ -246,7 +276,7 @@ def _count(value: Any, name: str) -> int:
 
 
 def _content(value: Mapping[str, Any], name: str) -> Content:
-    digest = value.get("sha256")
-    if not isinstance(digest, str) or _DIGEST.match(digest) is None:
-        raise _wrong(name)
-    return Content(digest, _count(value.get("size"), name))
+    try:
+        return Content.from_json(value)
+    except ValueError:
+        raise _wrong(name) from None

@@ -6,18 +6,20 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from wattest.audit.bundle import Spool, write_bundle
+from wattest.audit.commitments import Commitment
 from wattest.audit.files import written_whole
 from wattest.audit.receipt import Receipt
 from wattest.audit.records import Content, Entry
 from wattest.audit.tape import TapeWriter
 from wattest.audit.tracefile import TraceWriter
 from wattest.errors import InputError, OutputError, one_line
+from wattest.jobs.commit import commitment_lines
 from wattest.jobs.job import Job
 from wattest.jobs.trees import walk_tree
 
@@ -132,12 +134,13 @@ class Recording:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         return content
 
-    def save(self, path: Path, receipt: Receipt) -> None:
+    def save(self, path: Path, receipt: Receipt, commitments: Iterable[Commitment] = ()) -> None:
         """Pack what the finished run left.
 
         Args:
             path: of the bundle, which appears whole or not at all.
             receipt: of the run, signed or not.
+            commitments: to its states.
 
         Raises:
             InputError: the program or a module changed while it was being run.
@@ -163,6 +166,10 @@ class Recording:
             members = {"trace.jsonl": self._folder / "trace.jsonl"}
             if self.tape.lines or "external" in claim:
                 members["tape.jsonl"] = self._folder / "tape.jsonl"
+            if self.job.commit_every is not None:
+                members["commitments.jsonl"] = self._folder / "commitments.jsonl"
+                lines = commitment_lines(self.job.commit_every, commitments)
+                members["commitments.jsonl"].write_bytes(b"".join(lines))
             members["receipt.json"] = self._folder / "receipt.json"
             Receipt(receipt.statement).save(members["receipt.json"])
             if receipt.envelope is not None:

@@ -155,6 +155,7 @@ def replay(
     *,
     engine: str = "auto",
     result_dir: StrPath | None = None,
+    any_limits: bool = False,
     stdout: Callable[[bytes], object] | None = None,
     stderr: Callable[[bytes], object] | None = None,
 ) -> Replay:
@@ -164,6 +165,7 @@ def replay(
         bundle: the file that ``wattest run --record`` wrote.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
         result_dir: a missing or empty directory for the results; a temporary one when None.
+        any_limits: as for `wattest.verify`.
         stdout, stderr: called with what the program writes, as it writes.
 
     Returns:
@@ -172,10 +174,15 @@ def replay(
     Raises:
         EvidenceError: the bundle is malformed, or its parts do not belong together.
         ReplayDiverged: the run asks for something that the recorded one did not.
+        NotReproducible: the recorded run ended by wall time, or was interrupted.
         OSError: the bundle cannot be read.
         JobError, ModuleError, LinkError, EngineUnavailable: as `wattest.run`.
     """
     with unpacked(bundle, engine=engine) as ready:
+        wanted = Wanted(ready.receipt)
+        wanted.check_ending()
+        if not any_limits:
+            wanted.check_limits()
         result = run_job(
             ready.job,
             target=None if result_dir is None else Path(result_dir),

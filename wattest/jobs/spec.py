@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wattest.audit import canonical_json, cid_v1_raw
 from wattest.engine import Limits
 from wattest.errors import InputError, JobError
+from wattest.jobs import telemetry
 from wattest.jobs.execute import RunCache
 from wattest.jobs.fetch.address import Address, InputSpec, parse_address
 from wattest.jobs.job import Input, Job, LinkedModule, LiveDirectory, Output, guest_text
@@ -20,6 +21,7 @@ from wattest.jobs.trees import Scan, scan_input
 if TYPE_CHECKING:
     from wattest.jobs.fetch.fetcher import Fetched, Fetcher
     from wattest.jobs.fetch.lockfile import LockFile
+    from wattest.jobs.policy import Policies
 
 __all__ = ["JobSpec", "ModuleSpec", "Resolver", "parse_module_spec"]
 
@@ -81,6 +83,7 @@ class Resolver:
         open_fetcher: makes the fetcher, when the first address needs one.
         lock: what earlier runs got, or None.
         aliases: is given the address by the path where its contents lie, for messages.
+        policies: what is allowed; None for anything.
 
     Attributes:
         cache: for `wattest.jobs.run_job`: knows what was read already.
@@ -92,13 +95,20 @@ class Resolver:
         open_fetcher: Callable[[], Fetcher] | None = None,
         lock: LockFile | None = None,
         aliases: dict[str, str] | None = None,
+        policies: Policies | None = None,
     ) -> None:
+        self._policies = policies
         self._open_fetcher = open_fetcher
         self._lock = lock
         self._fetcher: Fetcher | None = None
         self.cache = RunCache()
         self.materials: list[dict[str, Any]] = []
         self._aliases = aliases if aliases is not None else {}
+
+    def allow(self, address: Address) -> None:
+        """See that an address may be looked at; raises Forbidden when a policy does not let it."""
+        if self._policies:
+            self._policies.allow_address(address)
 
     def __enter__(self) -> Resolver:
         return self
@@ -124,7 +134,12 @@ class Resolver:
             JobError: it cannot be run as described.
             InputError: something is missing, cannot be had, or is not what it must be.
             OutputError: the local store or the lock file cannot be written.
+            Forbidden: a policy does not allow it.
+            DecodeError, ValidationError, LimitExceeded: a module that a policy has to know is
+                none.
         """
+        if self._policies:
+            spec = self._policies.apply(spec)
         program, name = self._program(spec.program)
         inputs = tuple(self._input(item) for item in spec.inputs)
         modules = tuple(
@@ -134,6 +149,10 @@ class Resolver:
         stdin = spec.stdin
         if isinstance(stdin, Address):
             stdin = self._file(stdin, "input", "stdin").read_bytes()
+        if self._policies is not None and self._policies.wants_programs:
+            self._allow_module(spec.program, program, spec.limits)
+            for item, linked in zip(spec.modules, modules):
+                self._allow_module(item.address, linked.source, spec.limits)
         if self._lock is not None:
             self._lock.save()
         return Job(
@@ -184,6 +203,8 @@ class Resolver:
 
     def _fetch(self, address: Address, kind: str) -> Fetched | None:
         """None for a path of this machine that can be used where it is."""
+        if self._policies:
+            self._policies.allow_address(address)
         local = not address.scheme and address.sha256 is None
         if local and (self._lock is None or not os.path.isfile(address.target)):
             return None
@@ -191,7 +212,32 @@ class Resolver:
             if self._open_fetcher is None:
                 raise JobError(f"{address}: addresses cannot be fetched here")
             self._fetcher = self._open_fetcher()
-        return self._fetcher.fetch(address, kind)
+        with telemetry.span("wattest.fetch"):
+            return self._fetcher.fetch(address, kind)
+
+    def _allow_module(self, address: Address, path: Path, limits: Limits) -> None:
+        # The cache makes sure that what is looked at here is what runs later.
+        module = self.cache.modules.load(path, limits)
+        assert self._policies is not None
+        self._policies.allow_module(
+            str(address), module.binary, module.sha256, lambda: self._signature(address)
+        )
+
+    def _signature(self, address: Address) -> bytes | None:
+        """The detached signature beside a module: its address and ``.sig``."""
+        from wattest.jobs.policy import signature_bytes
+
+        if address.scheme in ("data", "sha256") or address.nameless:
+            return None
+        beside = parse_address(f"{address.target}.sig", address.options)
+        try:
+            if not beside.scheme:
+                return signature_bytes(Path(beside.target).read_bytes()[:1024])
+            fetched = self._fetch(beside, "input")
+            assert fetched is not None
+            return signature_bytes(_one_file(fetched).read_bytes()[:1024])
+        except (OSError, InputError):
+            return None
 
     def _note(self, fetched: Fetched, use: str) -> None:
         self._aliases[str(fetched.path)] = str(fetched.address)

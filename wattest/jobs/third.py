@@ -31,15 +31,24 @@ from wattest.jobs.job import Job
 from wattest.jobs.modules import Start
 from wattest.wasi import HostCall, Wasi
 
-__all__ = ["LEFT_OUT", "WasmtimeRun", "run_on_wasmtime", "without_left_out"]
+__all__ = ["ForeignCaller", "WasmtimeRun", "left_out", "run_on_wasmtime", "without_left_out"]
 
-LEFT_OUT = (
-    ("result.fuel", "wasmtime counts other fuel"),
-    ("result.peakMemoryPages", "wasmtime does not tell it of memories that are not exported"),
-    ("result.trap.name", "wasmtime names functions in another way"),
-)
-"""Fields of a claim that a run on wasmtime says nothing of."""
+_LEFT_OUT = {
+    "fuel": "wasmtime counts other fuel",
+    "peakMemoryPages": "wasmtime does not tell it of memories that are not exported",
+    "commitments": "they are made at places of our fuel",
+}
+_TRAP_NAME = ("result.trap.name", "wasmtime names functions in another way")
 
+
+def left_out(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Fields of a claim that a run on wasmtime says nothing of, with the reason."""
+    result = claim["result"]
+    found = [(f"result.{name}", why) for name, why in _LEFT_OUT.items() if name in result]
+    return (*found, _TRAP_NAME) if result.get("trap") else tuple(found)
+
+
+_STACK = "the call stack was exhausted, and each engine has one of its own size"
 _LIMITS = ("bytes written",)
 """Limits that the shim watches over, on any engine."""
 
@@ -95,16 +104,19 @@ def run_on_wasmtime(
         raise NotReproducible(
             f"the run ended by the limit on {limit}, which wasmtime does not have"
         )
+    trap = ours.claim["result"].get("trap")
+    if trap is not None and trap["kind"] == TrapKind.CALL_STACK_EXHAUSTED:
+        raise NotReproducible(_STACK)
     theirs = WasmtimeRun(job, second, fuels.at_call, ours).run()
     return ours, theirs.receipt
 
 
 def without_left_out(claim: Mapping[str, Any]) -> dict[str, Any]:
-    """A claim without the fields of `LEFT_OUT`."""
+    """A claim without the fields of `left_out`."""
     result = dict(claim["result"])
     if isinstance(result.get("trap"), Mapping):
         result["trap"] = {key: item for key, item in result["trap"].items() if key != "name"}
-    for name in ("fuel", "peakMemoryPages"):
+    for name in _LEFT_OUT:
         result.pop(name, None)
     return {**claim, "result": result}
 
@@ -120,6 +132,7 @@ class WasmtimeRun(Run):
     """
 
     def __init__(self, job: Job, companions: Companions, fuels: array[int], ours: Receipt) -> None:
+        job = replace(job, commit_every=None)
         super().__init__(job, None, None, None, None, None, None, None, (), companions)
         self._fuels = fuels
         result = ours.claim["result"]
@@ -148,6 +161,11 @@ class WasmtimeRun(Run):
         for name in _FEATURES:
             if hasattr(type(config), name):
                 setattr(config, name, True)
+        for name in self.job.features:
+            option = _OPTIONS.get(name)
+            if option is None or not hasattr(type(config), option):
+                raise NotReproducible(f"wasmtime-py cannot turn on the feature {name}")
+            setattr(config, option, True)
         engine = wasmtime.Engine(config)
         store = wasmtime.Store(engine)
         store.set_fuel(self._most)
@@ -197,7 +215,7 @@ class WasmtimeRun(Run):
             number = self.trace.calls
             fuel = self._fuels[min(number, len(self._fuels) - 1)] if self._fuels else 0
             try:
-                return function(_Caller(caller, fuel, wasmtime), *raw)
+                return function(ForeignCaller(caller, fuel, wasmtime), *raw)
             except BaseException as error:
                 self._raised = error
                 raise
@@ -215,13 +233,15 @@ class WasmtimeRun(Run):
             return Trap((str(error).strip().splitlines() or ["an error of wasmtime"])[0])
         code = getattr(error, "trap_code", None)
         name = "" if code is None else code.name
+        if name == "STACK_OVERFLOW":
+            return NotReproducible(_STACK)
         if name == "OUT_OF_FUEL":
             return LimitExceeded("fuel", self._most)
         words = _TRAPS.get(name) or (str(error).splitlines()[0],)
         # Where wasmtime tells less apart than the suite does, ours is as good as any.
         message = self._trap if self._trap in words else words[0]
         frames = [
-            FrameInfo(None, frame.func_index, frame.func_name, frame.module_offset)
+            FrameInfo(None, frame.func_index, frame.func_name, _offset(frame.module_offset))
             for frame in error.frames
         ]
         return Trap(message, frames)
@@ -239,8 +259,13 @@ _FEATURES = (
     "cranelift_nan_canonicalization",
 )
 
+_OPTIONS = {
+    "wide_arithmetic": "wasm_wide_arithmetic",
+    "custom_page_sizes": "wasm_custom_page_sizes",
+}
+"""What turns on a feature beyond WebAssembly 3.0."""
+
 _TRAPS: dict[str, tuple[str, ...]] = {
-    "STACK_OVERFLOW": (TrapKind.CALL_STACK_EXHAUSTED,),
     "MEMORY_OUT_OF_BOUNDS": (TrapKind.OUT_OF_BOUNDS_MEMORY,),
     "HEAP_MISALIGNED": (TrapKind.UNALIGNED_ATOMIC,),
     "TABLE_OUT_OF_BOUNDS": (TrapKind.OUT_OF_BOUNDS_TABLE, TrapKind.UNDEFINED_ELEMENT),
@@ -263,7 +288,12 @@ _TRAPS: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Memory:
+def _offset(found: int | None) -> int | None:
+    """A place in a module; wasmtime says 2**64 - 1 where it knows none."""
+    return found if found is not None and found < 1 << 32 else None
+
+
+class ForeignMemory:
     """The shim's memory interface over wasmtime's."""
 
     def __init__(self, memory: Any, caller: Any) -> None:
@@ -289,7 +319,7 @@ class _Memory:
         self._memory.write(self._caller, data, address)
 
 
-class _Caller:
+class ForeignCaller:
     """The shim's caller interface over wasmtime's."""
 
     def __init__(self, caller: Any, fuel: int, wasmtime: Any) -> None:
@@ -298,9 +328,9 @@ class _Caller:
         self.fuel = fuel
 
     @property
-    def memory(self) -> _Memory | None:
+    def memory(self) -> ForeignMemory | None:
         """See `wattest.wasi.guest.Caller`."""
         memory = self._caller.get("memory")
         if not isinstance(memory, self._wasmtime.Memory):
             return None
-        return _Memory(memory, self._caller)
+        return ForeignMemory(memory, self._caller)

@@ -29,7 +29,7 @@ from wattest.jobs.compare import Difference, compare_claims
 from wattest.jobs.execute import Progress, run_job
 from wattest.jobs.finder import Finder, MissingMaterial
 from wattest.jobs.job import Job
-from wattest.jobs.material import lay_out
+from wattest.jobs.material import content_of_entry, lay_out
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.rebuild import Wanted, rebuild_job
 from wattest.jobs.store import ContentStore
@@ -98,6 +98,8 @@ def verify(
     use_store: bool = True,
     engine: str = "auto",
     trust: Sequence[PublicKey | StrPath] = (),
+    any_limits: bool = False,
+    timeout: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Verdict:
     """Check a receipt's signature, run again what it is of, and compare the claims.
@@ -118,6 +120,9 @@ def verify(
             ``"wasmtime"``.
         trust: keys, or files of keys in PEM, of which one must have signed the receipt; none
             to take it as it is.
+        any_limits: run it even when the claim's limits are larger than the defaults of
+            `wattest.Limits`, which protect this host from a stranger's program.
+        timeout: seconds that each run on an engine of ours may take, or None.
         progress: is told how far each run is; what it raises ends the run.
 
     Returns:
@@ -130,7 +135,9 @@ def verify(
         OtherProgram: the program is another one.
         MissingMaterial: something was found nowhere.
         InputError: a file is missing or cannot be read.
-        NotReproducible: the claim depends on more than its job, and no bundle is there.
+        NotReproducible: the claim depends on more than its job, and no bundle is there; or the
+            timeout was reached.
+        JobError: the claim's limits are too large; an input or module has an unknown name.
         ReplayDiverged: the bundle's recording is not of this run.
         EngineUnavailable, MissingPackage: an engine is not there.
     """
@@ -144,6 +151,8 @@ def verify(
         signer = _check_signature(receipt, trust)
         wanted = Wanted(receipt)
         _check_reproducible(wanted, opened)
+        if not any_limits:
+            wanted.check_limits()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-verify-")))
         store = ContentStore() if use_store else None
         material = _Material(wanted, folder, opened, store, [Path(place) for place in search])
@@ -153,7 +162,7 @@ def verify(
             modules={name: Path(path) for name, path in (modules or {}).items()},
             stdin=stdin,
         )
-        checks = _Checks(job, receipt, wanted, opened, progress).on(engine)
+        checks = _Checks(job, receipt, wanted, opened, _timed(progress, timeout)).on(engine)
         return Verdict(receipt, signer, tuple(checks))
 
 
@@ -179,14 +188,15 @@ def _load(path: Path, stack: contextlib.ExitStack) -> tuple[Receipt, Bundle | No
     """A receipt from its file, or from a bundle, which then has the material, too."""
     try:
         with path.open("rb") as file:
-            if file.read(4) == b"PK\3\4":
-                bundle = stack.enter_context(_open(path))
-                return bundle.receipt(), bundle
-        return Receipt.load(path), None
+            packed = file.read(4) == b"PK\3\4"
+        if not packed:
+            return Receipt.load(path), None
     except EvidenceError as error:
         raise type(error)(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    bundle = stack.enter_context(_open(path))
+    return bundle.receipt(), bundle
 
 
 def _check_signature(receipt: Receipt, trust: Sequence[PublicKey | StrPath]) -> str | None:
@@ -210,14 +220,24 @@ def read_public_key(path: Path) -> PublicKey:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
+def _timed(
+    progress: Callable[[Progress], None] | None, timeout: float | None
+) -> Callable[[Progress], None] | None:
+    """A progress callback that also ends a run which takes too long."""
+    if timeout is None:
+        return progress
+
+    def check(state: Progress) -> None:
+        if state.seconds > timeout:
+            raise NotReproducible(f"the run did not end within {timeout:g} s")
+        if progress is not None:
+            progress(state)
+
+    return check
+
+
 def _check_reproducible(wanted: Wanted, bundle: Bundle | None) -> None:
-    result = wanted.claim.get("result")
-    if not isinstance(result, Mapping):
-        raise EvidenceError("the claim's result is missing or malformed")
-    if result.get("status") == "interrupted":
-        raise NotReproducible("the run was interrupted; nobody can do that again")
-    if result.get("limit") == "wall time":
-        raise NotReproducible("the run ended by wall time, which no two runs use alike")
+    wanted.check_ending()
     if wanted.changed:
         raise NotReproducible(
             f"inputs changed while the run could read them: {one_line(wanted.changed[0])}"
@@ -244,7 +264,9 @@ class _Material:
         self._folder = folder
         contents = [wanted.program, *(content for _, content in wanted.modules), wanted.stdin]
         for _, entries in wanted.inputs:
-            contents += [_content(entry) for entry in entries if entry.get("kind") == "file"]
+            contents += [
+                content_of_entry(entry) for entry in entries if entry.get("kind") == "file"
+            ]
         self._finder = Finder(contents, places, bundle, store)
 
     def job(
@@ -279,7 +301,7 @@ class _Material:
         for place, entries in wanted.inputs:
             if place not in inputs:
                 parts += [
-                    (f"the input {one_line(str(entry.get('path')))}", _content(entry))
+                    (f"the input {one_line(str(entry.get('path')))}", content_of_entry(entry))
                     for entry in entries
                     if entry.get("kind") == "file"
                 ]
@@ -327,15 +349,6 @@ class _Material:
         return target
 
 
-def _content(entry: Mapping[str, Any]) -> Content:
-    digest, size = entry.get("sha256"), entry.get("size")
-    if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
-        size = int(size)
-    if not isinstance(digest, str) or not isinstance(size, int) or isinstance(size, bool):
-        raise EvidenceError(f"the input {one_line(str(entry.get('path')))} has no digest and size")
-    return Content(digest, size)
-
-
 class _Checks:
     """Runs a job and compares."""
 
@@ -381,7 +394,7 @@ class _Checks:
         return Check(again.environment["engine"], tuple(found), again)
 
     def _on_wasmtime(self) -> list[Check]:
-        from wattest.jobs.third import LEFT_OUT, run_on_wasmtime, without_left_out
+        from wattest.jobs.third import left_out, run_on_wasmtime, without_left_out
 
         with self._companions() as first, self._companions() as second:
             ours, theirs = run_on_wasmtime(self._job, first, second, self._progress)
@@ -390,5 +403,5 @@ class _Checks:
         other = compare_claims(without_left_out(claim), without_left_out(theirs.claim))
         return [
             Check(ours.environment["engine"], tuple(found), ours),
-            Check("wasmtime", tuple(other), theirs, LEFT_OUT),
+            Check("wasmtime", tuple(other), theirs, left_out(claim)),
         ]

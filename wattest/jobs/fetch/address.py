@@ -33,6 +33,7 @@ _OPTION_KEYS = {
     "opt": "option",
     "option": "option",
 }
+_FIELDS = re.compile(rf",(?:{'|'.join(_OPTION_KEYS)})=", re.IGNORECASE)
 _SECRETS = re.compile(
     r"([?&](?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)"
     r"|awsaccesskeyid|signature|sig|token|access_token|api_key|apikey|key)=)[^&#]*",
@@ -242,7 +243,9 @@ def parse_input_spec(text: str) -> InputSpec:
         JobError: an empty source, a relative DST, an unknown key, or an impossible address.
     """
     key = text.partition("=")[0]
-    if key.lower() in _OPTION_KEYS and "=" in text and not os.path.lexists(text):
+    if not os.path.lexists(text) and (
+        (key.lower() in _OPTION_KEYS and "=" in text) or _FIELDS.search(text)
+    ):
         return _parse_fields(text)
     if not text:
         raise JobError("an input's source is empty")
@@ -273,9 +276,12 @@ def _parse_fields(text: str) -> InputSpec:
 
     source = target = None
     options: dict[str, str] = {}
-    for item in next(csv.reader([text]), []):
+    for number, item in enumerate(next(csv.reader([text]), [])):
         name, equals, value = item.partition("=")
         key = _OPTION_KEYS.get(name.lower())
+        if key is None and number == 0:  # SRC[:DST],opt=KEY=VALUE
+            source, target = _cut(item)
+            continue
         if key is None or not equals:
             raise JobError(f"{text!r}: {item!r} is not src=URI, dst=PATH or opt=KEY=VALUE")
         if key == "source":

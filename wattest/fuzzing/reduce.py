@@ -63,7 +63,8 @@ def reduced(text: str, keeps: Callable[[str], bool], most: int = 4000) -> str:
             if not isinstance(old, list) or old in PLAIN:
                 continue
             inner = [child for child in old if isinstance(child, list)]
-            candidates: list[list[Node]] = [[], inner, *([child] for child in inner)]
+            candidates: list[list[Node]] = [[], [*inner]]
+            candidates += [[child] for child in inner]
             candidates += [[list(plain)] for plain in PLAIN]
             for new in candidates:
                 if new == [old]:

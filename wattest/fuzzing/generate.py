@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spec_tests.tools import run_wasm_tools
-from wattest import FuncType, GlobalType, MemoryType, Module, TableType, TagType
+from wattest.api import FuncType, GlobalType, MemoryType, Module, TableType, TagType
+from wattest.api.types import core_functype
+from wattest.conformance.tools import run_wasm_tools
 from wattest.interp.features import SUPPORTED
 
 __all__ = ["Probe", "generate", "generate_busy", "probe_for"]
@@ -24,13 +25,13 @@ def _options(seed: int, features: frozenset[str], **others: object) -> Iterator[
         "bulk-memory-enabled": True,
         "compact-imports-enabled": False,
         "custom-descriptors-enabled": False,
-        "custom-page-sizes-enabled": False,
+        "custom-page-sizes-enabled": "custom_page_sizes" in features,
         # Traps end a call early, so most modules are built to avoid them.
         "disallow-traps": seed % 4 != 0,
         "exceptions-enabled": "exceptions" in features,
         "export-everything": True,
         "extended-const-enabled": True,
-        "gc-enabled": False,
+        "gc-enabled": "gc" in features,
         "generate-custom-sections": False,
         "max-data-segments": 4,
         "max-element-segments": 4,
@@ -56,9 +57,9 @@ def _options(seed: int, features: frozenset[str], **others: object) -> Iterator[
         "sign-extension-ops-enabled": True,
         "simd-enabled": "simd" in features,
         "table-max-size-required": True,
-        "tail-call-enabled": True,
-        "threads-enabled": False,
-        "wide-arithmetic-enabled": False,
+        "tail-call-enabled": "tail_call" in features,
+        "threads-enabled": "threads" in features,
+        "wide-arithmetic-enabled": "wide_arithmetic" in features,
         **others,
     }
     for name, value in settings.items():
@@ -71,7 +72,7 @@ def generate(seed: int) -> bytes:
         "smith",
         "--ensure-termination",
         f"--fuel={_LOOPS_AND_CALLS}",
-        *_options(seed, SUPPORTED),
+        *_options(seed, SUPPORTED - {"gc", "threads"}),
         stdin=random.Random(seed).randbytes(_SEED_BYTES),
     )
     assert done.returncode == 0, done.stderr.decode()
@@ -133,6 +134,23 @@ class Probe:
     tables: list[tuple[str, str]] = field(default_factory=list)
 
 
+_SIMPLE = frozenset(("i32", "i64", "f32", "f64", "v128", "funcref", "externref", "exnref"))
+
+
+def _plain(module: Module, export: str, kind: object) -> bool:
+    """Whether a probe can import an export by writing its type out."""
+    if isinstance(kind, FuncType):
+        if not {*map(repr, kind.params), *map(repr, kind.results)} <= _SIMPLE:
+            return False
+        syntax = module._syntax
+        index = next(item.index for item in syntax.exports if item.name == export)
+        assert syntax.types is not None
+        return syntax.types[syntax.func_types[index]] is core_functype(kind)
+    if isinstance(kind, GlobalType):
+        return repr(kind.valtype) in _SIMPLE
+    return isinstance(kind, TableType) and repr(kind.element) in _SIMPLE
+
+
 _NULLS = {"funcref": "ref.null func", "externref": "ref.null extern", "exnref": "ref.null exn"}
 
 # type -> integers that stand for it, instructions that make it, instructions that take it apart
@@ -165,7 +183,10 @@ def _taken_apart(type_name: str, local: int) -> tuple[tuple[str, ...], str]:
 
 
 def probe_for(module: Module) -> Probe:
-    """A probe for every function, global, memory and table that the module exports."""
+    """A probe for every function, global, memory and table that a valid module exports, as far
+    as its type can be written without the module's own types."""
+    if module._syntax.types is None:
+        module.validate()
     probe = Probe()
     imports: list[str] = []
     funcs: list[str] = []
@@ -175,7 +196,7 @@ def probe_for(module: Module) -> Probe:
         if isinstance(kind, MemoryType):
             probe.memories.append(export.name)
             continue
-        if isinstance(kind, TagType):
+        if isinstance(kind, TagType) or not _plain(module, export.name, kind):
             continue
         place = len(probe.exports)
         probe.exports.append(export.name)

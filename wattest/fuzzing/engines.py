@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, Union
 
 import wasmtime
 
-import wattest
-from spec_tests.differential.generate import Probe
+from wattest import api
+from wattest.errors import GuestException, Trap
+from wattest.fuzzing.equality import HOST_FUNCTIONS, Outcome, host_answer
+from wattest.fuzzing.generate import Probe
+from wattest.fuzzing.words import MASK64, THROWN, WORDS, Stopped, kind_of
 
 __all__ = ["Run", "Stopped", "WasmtimeRun", "WattestRun", "kind_of"]
-
-THROWN = "thrown Wasm exception"
-MASK64 = (1 << 64) - 1
-
-
-class Stopped(Exception):
-    """The guest trapped; ``args[0]`` is the kind in the official suite's words, or `THROWN`."""
 
 
 class Run(Protocol):
@@ -36,31 +33,6 @@ def _listed(returned: Union[int, Sequence[int], None]) -> list[int]:
     return [value & MASK64 for value in values]
 
 
-_KINDS = {
-    wasmtime.TrapCode.STACK_OVERFLOW: "call stack exhausted",
-    wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: "out of bounds memory access",
-    wasmtime.TrapCode.TABLE_OUT_OF_BOUNDS: "out of bounds table access",
-    wasmtime.TrapCode.INDIRECT_CALL_TO_NULL: "uninitialized element",
-    wasmtime.TrapCode.BAD_SIGNATURE: "indirect call type mismatch",
-    wasmtime.TrapCode.INTEGER_OVERFLOW: "integer overflow",
-    wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer divide by zero",
-    wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "invalid conversion to integer",
-    wasmtime.TrapCode.NULL_REFERENCE: "null reference",
-    wasmtime.TrapCode.UNREACHABLE: "unreachable",
-}
-
-
-def kind_of(message: str) -> str:
-    """The kind of a trap, without the details that only wattest gives."""
-    if message == "undefined element":
-        # wasmtime has one kind for every index that is out of a table's bounds.
-        return "out of bounds table access"
-    if message.startswith("null ") and message.endswith(" reference"):
-        # And one for null in any hierarchy.
-        return "null reference"
-    return next((kind for kind in _KINDS.values() if message.startswith(kind)), message)
-
-
 class WattestRun:
     """A run on one of wattest's engines; raises Stopped when instantiation traps.
 
@@ -68,28 +40,26 @@ class WattestRun:
         modules: the module and its probe, as `compiled` makes them.
     """
 
-    def __init__(
-        self, modules: tuple[wattest.Module, wattest.Module], probe: Probe, engine: str
-    ) -> None:
+    def __init__(self, modules: tuple[api.Module, api.Module], probe: Probe, engine: str) -> None:
         module, tester = modules
-        self.store = wattest.Store(engine)
-        self.instance = self._stopping(lambda: wattest.Instance(module, store=self.store))
+        self.store = api.Store(engine)
+        self.instance = self._stopping(lambda: api.Instance(module, store=self.store))
         exports = self.instance.exports
         given = {str(place): exports[name] for place, name in enumerate(probe.exports)}
-        self.probe = wattest.Instance(tester, {"m": given}, store=self.store)
+        self.probe = api.Instance(tester, {"m": given}, store=self.store)
 
     @staticmethod
-    def compiled(binary: bytes, probe: Probe) -> tuple[wattest.Module, wattest.Module]:
+    def compiled(binary: bytes, probe: Probe) -> tuple[api.Module, api.Module]:
         """What may be shared by many runs."""
-        return wattest.Module(binary), wattest.Module(bytes(wasmtime.wat2wasm(probe.text)))
+        return api.Module(binary), api.Module(bytes(wasmtime.wat2wasm(probe.text)))
 
     @staticmethod
     def _stopping(run: Callable[[], Any]) -> Any:
         try:
             return run()
-        except wattest.Trap as trap:
+        except Trap as trap:
             raise Stopped(kind_of(trap.message)) from trap
-        except wattest.GuestException as error:
+        except GuestException as error:
             raise Stopped(THROWN) from error
 
     def call(self, name: str, args: Sequence[int]) -> list[int]:
@@ -99,16 +69,25 @@ class WattestRun:
         return bytes(self.instance.exports[name].buffer)
 
 
-@lru_cache(maxsize=1)
-def _engine() -> wasmtime.Engine:
+Compiled = tuple[wasmtime.Module, wasmtime.Module, wasmtime.Engine]
+
+
+@lru_cache(maxsize=4)
+def _engine(features: frozenset[str]) -> wasmtime.Engine:
     config = wasmtime.Config()
     config.cranelift_nan_canonicalization = True
     config.wasm_multi_memory = True
     config.wasm_tail_call = True
     config.wasm_exceptions = True
+    config.wasm_function_references = True
+    config.wasm_gc = True
+    config.wasm_threads = True
+    config.shared_memory = True
     config.wasm_memory64 = True
     config.wasm_relaxed_simd = True
     config.wasm_relaxed_simd_deterministic = True
+    config.wasm_wide_arithmetic = "wide_arithmetic" in features
+    config.wasm_custom_page_sizes = "custom_page_sizes" in features
     config.max_wasm_stack = 2 << 20
     config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
@@ -124,12 +103,12 @@ class WasmtimeRun:
 
     def __init__(
         self,
-        modules: tuple[wasmtime.Module, wasmtime.Module],
+        modules: Compiled,
         probe: Probe,
         host: Callable[[str], tuple[wasmtime.FuncType, Callable[..., Any]]] | None = None,
     ) -> None:
-        module, tester = modules
-        self.store = wasmtime.Store(_engine())
+        module, tester, engine = modules
+        self.store = wasmtime.Store(engine)
         given = [
             wasmtime.Func(self.store, *host(item.name or ""))
             for item in module.imports
@@ -141,10 +120,11 @@ class WasmtimeRun:
         self.probe = wasmtime.Instance(self.store, tester, wanted).exports(self.store)
 
     @staticmethod
-    def compiled(binary: bytes, probe: Probe) -> tuple[wasmtime.Module, wasmtime.Module]:
+    def compiled(binary: bytes, probe: Probe, features: frozenset[str] = frozenset()) -> Compiled:
         """What may be shared by many runs."""
         tester = bytes(wasmtime.wat2wasm(probe.text))
-        return wasmtime.Module(_engine(), binary), wasmtime.Module(_engine(), tester)
+        engine = _engine(features)
+        return wasmtime.Module(engine, binary), wasmtime.Module(engine, tester), engine
 
     @staticmethod
     def _stopping(run: Callable[[], Any]) -> Any:
@@ -154,7 +134,7 @@ class WasmtimeRun:
             code = trap.trap_code
             if code is None:
                 raise Stopped(THROWN if THROWN in str(trap) else str(trap)) from trap
-            raise Stopped(_KINDS.get(code, str(code))) from trap
+            raise Stopped(WORDS.get(code.name, str(code))) from trap
         except wasmtime.WasmtimeError as error:
             # What a start function throws.
             raise Stopped(THROWN if THROWN in str(error) else str(error)) from error
@@ -166,5 +146,38 @@ class WasmtimeRun:
 
     def memory(self, name: str) -> bytes:
         memory = self.instance.exports(self.store)[name]
+        if isinstance(memory, wasmtime.SharedMemory):
+            return ctypes.string_at(memory.data_ptr(), memory.data_len())
         assert isinstance(memory, wasmtime.Memory)
         return bytes(memory.read(self.store, 0, memory.data_len(self.store)))
+
+
+class Theirs:
+    """The same on wasmtime, in a form that `Run`'s can be brought into."""
+
+    def __init__(self, binary: bytes, probe: Probe, features: frozenset[str] = frozenset()) -> None:
+        self.host_calls: list[tuple[object, ...]] = []
+        compiled = WasmtimeRun.compiled(binary, probe, features)
+        self.run = WasmtimeRun(compiled, probe, self._import)
+
+    def _import(self, name: str) -> tuple[wasmtime.FuncType, Any]:
+        valtypes = {"i32": wasmtime.ValType.i32, "i64": wasmtime.ValType.i64}
+        params, results = HOST_FUNCTIONS[name]
+
+        def called(*args: int) -> Any:
+            self.host_calls.append((name, args))
+            found = host_answer(name, args)
+            return None if not found else found[0] if len(found) == 1 else list(found)
+
+        return (
+            wasmtime.FuncType(
+                [valtypes[kind]() for kind in params], [valtypes[kind]() for kind in results]
+            ),
+            called,
+        )
+
+    def call(self, name: str, args: Sequence[int]) -> Outcome:
+        try:
+            return ("returned", self.run.call(name, args))
+        except Stopped as stopped:
+            return ("trap", stopped.args[0])

@@ -1,0 +1,235 @@
+"""State commitments against a plain reading of docs/commitments.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wasmtime
+
+import wattest
+from wattest.audit.commitments import LEAF, Commitment, MemoryTree
+from wattest.engine import Limits
+from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
+from wattest.interp.state import MachineView
+from wattest.interp.types import I32, MemType, SizeLimits
+from wattest.interp.values import f64_bits
+from wattest.jobs import Job, RunResult, run_job
+from wattest.jobs.commit import CommitmentError, commitment_lines, read_commitments
+from wattest.jobs.watch import Watcher
+
+ROOT = Path(__file__).parents[2]
+BRANCHES = Path(__file__).parent / "programs" / "branches.wasm"
+LOG = ROOT / "examples" / "data" / "logbook.txt"
+
+MIXED = """(module
+  (memory (export "memory") 1 20)
+  (table $t 3 10 funcref)
+  (global $i (mut i32) (i32.const 1)) (global $l (mut i64) (i64.const -1))
+  (global $f (mut f32) (f32.const nan:0x200001)) (global $d (mut f64) (f64.const -0))
+  (elem (i32.const 0) $work $work)
+  (elem $passive func $work)
+  (data $d1 "hello")
+  (func $work (param i32) (result f64)
+    (i32.store (i32.mul (local.get 0) (i32.const 4099)) (local.get 0))
+    (global.set $i (i32.add (global.get $i) (local.get 0)))
+    (global.set $d (f64.add (global.get $d) (f64.const 0.5)))
+    (global.get $d))
+  (func (export "_start") (local $n i32) (local $x f64)
+    (memory.init $d1 (i32.const 60000) (i32.const 0) (i32.const 5))
+    (loop $l
+      (local.set $x (call_indirect (param i32) (result f64) (local.get $n) (i32.const 1)))
+      (if (i32.eq (local.get $n) (i32.const 9)) (then
+        (data.drop $d1) (elem.drop $passive)
+        (drop (table.grow $t (ref.func $work) (i32.const 2)))
+        (drop (memory.grow (i32.const 2)))))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $l (i32.lt_u (local.get $n) (i32.const 40))))))"""
+
+u32, u64 = struct.Struct("<I").pack, struct.Struct("<Q").pack
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def plain_value(value: Any, instances: Sequence[ModuleInst]) -> bytes:
+    if value is None:
+        return b"\x00"
+    if isinstance(value, wattest.F32):
+        return b"\x03" + u32(value.bits)
+    if isinstance(value, float):
+        return b"\x02" + u64(f64_bits(value))
+    if isinstance(value, WasmFunc):
+        number = next(n for n, inst in enumerate(instances) if inst is value.module)
+        return b"\x05" + u32(number) + u32(value.index)
+    return b"\x01" + u64(value)
+
+
+def plain_tree(data: bytes) -> bytes:
+    level = [sha(data[at : at + LEAF]) for at in range(0, len(data), LEAF)]
+    while True:
+        level = [sha(b"".join(level[at : at + 64])) for at in range(0, len(level), 64)] or [
+            sha(b"")
+        ]
+        if len(level) == 1:
+            return level[0]
+
+
+class Naive(Watcher):
+    """Encodes everything anew at each border, following the page."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.found: list[Commitment] = []
+
+    def begin(self, store: Any, program: Any) -> int | None:
+        return self.every
+
+    def on_break(self, machine: MachineView, instances: Sequence[ModuleInst]) -> int | None:
+        store = machine.store
+
+        def values(items: Sequence[Any]) -> bytes:
+            return b"".join(plain_value(item, instances) for item in items)
+
+        state = machine.state()
+        frames = (b"\x01" if state.owed else b"\x00") + u32(len(state.frames))
+        for frame in state.frames:
+            frames += plain_value(frame.func, instances) + u32(frame.offset)
+            frames += u32(len(frame.locals)) + values(frame.locals)
+            frames += u32(len(frame.operands)) + values(frame.operands)
+        (inst,) = instances
+        whole = b"wattest state 1\0" + u64(store.fuel_used) + sha(frames)
+        whole += sha(values([item.value for item in inst.globals]))
+        whole += u32(len(inst.tables))
+        for table in inst.tables:
+            whole += u64(len(table.elem)) + sha(values(list(table.elem)))
+        whole += u32(len(inst.mems))
+        for mem in inst.mems:
+            whole += u64(mem.length) + plain_tree(mem.data[: mem.length])
+        flags = [len(item.elem) > 0 for item in inst.elems]
+        flags += [len(item.data) > 0 for item in inst.datas]
+        whole += sha(bytes(flags)) + sha(b"")
+        self.found.append(Commitment(store.fuel_used, store.host_calls, sha(whole)))
+        return (store.fuel_used // self.every + 1) * self.every
+
+
+def run(program: Path, engine: str, every: int, *watchers: Watcher, **parts: Any) -> RunResult:
+    job = Job(program, engine=engine, commit_every=every, limits=Limits(), **parts)
+    return run_job(job, watchers=watchers)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    path = tmp_path / "mixed.wasm"
+    path.write_bytes(wasmtime.wat2wasm(MIXED))
+    return path
+
+
+@pytest.mark.parametrize("engine", wattest.available_engines())
+@pytest.mark.parametrize("every", [1, 7, 100])
+def test_every_root_is_what_the_page_says(mixed: Path, engine: str, every: int) -> None:
+    naive = Naive(every)
+    result = run(mixed, engine, every, naive)
+    assert list(result.commitments) == naive.found
+    assert len(naive.found) > 5
+    assert len({item.root for item in naive.found}) == len(naive.found)
+
+
+def test_both_engines_commit_to_the_same(mixed: Path) -> None:
+    for program, every in ((mixed, 3), (BRANCHES, 50)):
+        claims = [
+            run(program, engine, every).receipt.claim for engine in wattest.available_engines()
+        ]
+        assert all(claim == claims[0] for claim in claims)
+        found = claims[0]["result"]["commitments"]
+        assert found["every"] == every
+        assert found["count"] > 20
+
+
+def test_the_chain_is_in_the_receipt_and_only_when_asked_for(mixed: Path) -> None:
+    result = run(mixed, "reference", 100)
+    root = hashlib.sha256(b"wattest commitments 1").digest()
+    for item in result.commitments:
+        line = f'{{"calls":{item.calls},"fuel":{item.fuel},"root":"{item.root.hex()}"}}'
+        root = sha(root + line.encode())
+    assert result.receipt.claim["result"]["commitments"] == {
+        "every": 100,
+        "count": len(result.commitments),
+        "root": root.hex(),
+    }
+    plain = run_job(Job(mixed, engine="reference"))
+    assert "commitments" not in plain.receipt.claim["result"]
+    claim = json.loads(json.dumps(result.receipt.claim))
+    del claim["result"]["commitments"]
+    assert claim == plain.receipt.claim
+
+
+def test_commitments_stand_at_the_first_border_behind_each_multiple(mixed: Path) -> None:
+    fuels = [item.fuel for item in run(mixed, "reference", 50).commitments]
+    borders = [item.fuel for item in run(mixed, "reference", 1).commitments]
+    last = borders[-1]
+    wanted = [next(fuel for fuel in borders if fuel >= at) for at in range(50, last + 1, 50)]
+    assert fuels == sorted(set(wanted))
+
+
+@pytest.mark.parametrize("pages", [0, 1, 3, 4, 5, 17])
+def test_a_tree_that_grows_is_the_tree_of_what_there_is(pages: int) -> None:
+    mem = MemInst(MemType(SizeLimits(pages, 400), I32), Limits())
+    tree = MemoryTree(mem)
+    assert tree.update(None) == plain_tree(mem.data[: mem.length])
+    for step in range(6):
+        assert mem.grow(step * 13)
+        for at in range(step, mem.length, 77_777):
+            mem.data[at] = step + 1
+        dirty = None if step % 2 else range(mem.length // LEAF)
+        assert tree.update(dirty) == plain_tree(mem.data[: mem.length])
+
+
+def test_only_what_is_said_to_be_dirty_is_hashed_again() -> None:
+    mem = MemInst(MemType(SizeLimits(8, 8), I32), Limits())
+    tree = MemoryTree(mem)
+    before = tree.update(range(8 * 16))
+    mem.data[LEAF * 70] = 1
+    assert tree.update([]) == before
+    assert tree.update([70]) == plain_tree(mem.data[: mem.length])
+
+
+def test_a_file_is_read_as_it_was_written() -> None:
+    wanted = [Commitment(5, 0, bytes(32)), Commitment(2**60, 7, bytes(range(32)))]
+    every, found = read_commitments(commitment_lines(4, wanted))
+    assert (every, list(found)) == (4, wanted)
+
+
+HEAD = b'{"commitments":1,"every":4}\n'
+GOOD = b'{"calls":0,"fuel":5,"root":"' + b"00" * 32 + b'"}\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "line 1: not JSON"),
+        ([b"[]\n"], "line 1: not an object"),
+        ([b'{"commitments":2,"every":4}\n'], "line 1: not commitments of version 1"),
+        ([b'{"commitments":1,"every":0}\n'], "line 1: every"),
+        ([HEAD, b'{"calls":0,"fuel":-5,"root":"' + b"00" * 32 + b'"}\n'], "line 2: fuel"),
+        ([HEAD, b'{"calls":0,"fuel":5,"root":"zz"}\n'], "line 2: root"),
+        ([HEAD, GOOD, GOOD], "line 3: not in the order"),
+        ([HEAD, b" " * 5000], "line 2: too long"),
+        ([HEAD, b"[" * 900], "line 2: not JSON"),
+    ],
+)
+def test_a_broken_file_names_its_line(lines: list[bytes], said: str) -> None:
+    with pytest.raises(CommitmentError, match=said):
+        list(read_commitments(lines)[1])
+
+
+@pytest.mark.parametrize("every", [0, -1, True, 1.5])
+def test_an_impossible_distance(every: Any) -> None:
+    with pytest.raises(wattest.JobError, match="cannot be the fuel between two commitments"):
+        Job(BRANCHES, commit_every=every)

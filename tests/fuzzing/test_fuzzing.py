@@ -1,0 +1,248 @@
+"""``wattest fuzz``: generators, counting, excuses, places of divergences, the command itself."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from wattest import available_engines
+from wattest.api import Instance, Module, Store
+from wattest.cli import cli
+from wattest.conformance.tools import NO_WASM_TOOLS, text_to_binary, wasm_tools
+from wattest.engine import Limits
+from wattest.errors import Trap
+from wattest.fuzzing import campaign, equality, locate
+from wattest.fuzzing.counting import Counting
+from wattest.fuzzing.equality import Difference, Figures, Run, compare
+from wattest.fuzzing.targeted import THEMES, targeted
+from wattest.interp.features import SUPPORTED
+from wattest.interp.machine import Machine
+from wattest.interp.reference import ReferenceEngine
+from wattest.interp.runtime import WasmFunc
+from wattest.interp.state import entry_state
+
+pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
+
+needs_accel = pytest.mark.skipif(
+    "accel" not in available_engines(), reason="the accelerator is not part of this build"
+)
+
+BUSY = """(module (memory (export "memory") 1) (tag $e)
+  (func $down (param i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (unreachable) (nop) (nop)))
+    (i32.add (call $down (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+  (func $throw (param i32) (if (local.get 0) (then (throw $e))))
+  (func (export "returns") (result i32) (local i32)
+    (loop (br_if 0 (i32.lt_u
+      (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 9))))
+    (local.get 0))
+  (func (export "traps") (result i32) (i32.mul (call $down (i32.const 3)) (i32.const 2)))
+  (func (export "catches") (result i32)
+    (block $h (try_table (catch $e $h) (call $throw (i32.const 1)) (nop) (nop)) (nop))
+    (i32.const 3)))"""
+
+
+def stepped(name: str) -> Counter[str]:
+    """How often each instruction runs, one step at a time."""
+    instance = Instance(Module(text_to_binary(BUSY)), store=Store("reference"))
+    func = instance.exports[name]._inst
+    assert isinstance(func, WasmFunc)
+    machine = ReferenceEngine().machine(instance.store, entry_state(func, []))
+    assert isinstance(machine, Machine)
+    counts: Counter[str] = Counter()
+    try:
+        more = True
+        while more:
+            code, pc = machine._code, machine._pc
+            while code.instrs[pc].op.name in ("end", "else") and pc < len(code.instrs) - 1:
+                pc = code.arms.get(pc, pc + 1)
+            if pc < len(code.instrs) - 1:
+                counts[code.instrs[pc].op.name] += 1
+            more = machine.step()
+    except Trap:
+        pass
+    return counts
+
+
+@pytest.mark.parametrize("name", ["returns", "traps", "catches"])
+def test_instructions_are_counted(name: str) -> None:
+    counts: Counter[str] = Counter()
+    counting = Counting(counts)
+    store = Store("reference")
+    instance = Instance(Module(text_to_binary(BUSY)), store=store)
+    counting.watch(store)
+    error: Trap | None = None
+    try:
+        instance.exports[name]()
+    except Trap as trap:
+        error = trap
+    counting.end(error)
+    expected = stepped(name)
+    if name == "catches":
+        # Behind a call that throws, the rest of a segment that was paid for whole counts as run.
+        jumped = Counter({"nop": 3, "i32.const": 1})
+        assert counts - expected == jumped
+        counts -= jumped
+    assert +counts == expected
+    assert expected["nop"] == 0
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_theme_gives_valid_modules(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattest.fuzzing.targeted.THEMES", {theme: THEMES[theme]})
+    for seed in range(4):
+        text = targeted(seed, SUPPORTED)
+        assert text == targeted(seed, SUPPORTED)
+        Module(text_to_binary(text)).validate()
+
+
+def test_the_operators_come_round() -> None:
+    seen = {
+        line.split('"')[1].partition(" ")[2]
+        for seed in range(0, 300, 6)
+        for line in targeted(seed, SUPPORTED).splitlines()
+        if '(export "op' in line
+    }
+    assert len(seen) > 330
+    assert {"f64.nearest", "i32.div_s", "i8x16.shuffle", "f32x4.relaxed_madd"} <= seen
+
+
+FUSED = """(module (func (export "f") (result v128) (f32x4.relaxed_madd
+  (v128.const f32x4 0x1.fffffep+127 1.0000001 1 1) (v128.const f32x4 2 1.0000001 1 1)
+  (v128.const f32x4 -0x1.fffffep+127 -1 0 0))))"""
+
+
+def test_a_freedom_of_the_specification_is_excused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    figures = Figures()
+    binary = text_to_binary(FUSED)
+    compare(binary, 1, figures, ("reference", "wasmtime"))
+    assert figures.excused == {"f32x4.relaxed_madd": 1}
+    monkeypatch.setattr(equality, "EXCUSED", {})
+    with pytest.raises(Difference, match=r"^wasmtime: 'f'"):
+        compare(binary, 1, None, ("reference", "wasmtime"))
+
+
+WRONG = """(module (func $inner (param i32) (result i32)
+    (i32.OPERATION (i32.mul (local.get 0) (i32.const 3)) (i32.const 5)))
+  (func (export "f") (param i32) (result i32) (local i32)
+    (loop $again
+      (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get 1) (i32.const 4))))
+    (if (call $inner (local.get 0)) (then (local.set 1 (i32.const 9))))
+    (local.set 1 (i32.add (call $inner (local.get 0)) (local.get 1)))
+    (if (local.get 1) (then (nop)))
+    (local.get 1)))"""
+
+
+@needs_accel
+def test_the_place_where_two_engines_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = (text_to_binary(WRONG.replace("OPERATION", name)) for name in ("add", "sub"))
+
+    def run(binary: bytes, engine: str, limits: Limits, **others: Any) -> Run:
+        return Run(wrong if engine == "accel" else binary, engine, limits, **others)
+
+    monkeypatch.setattr(locate, "Run", run)
+    engines = ("reference", "accel")
+    text = locate.locate(right, 3, engines, frozenset(), "accel: 'f'(1,)")
+    assert text.startswith("in the call of 'f'")
+    assert "units of fuel the states differ; the segment before:" in text
+    assert "->(;" in text
+    assert "(func $inner" in text
+    assert "i32.add" in text
+    monkeypatch.setattr(locate, "Run", Run)
+    assert "are equal" in locate.locate(right, 3, engines, frozenset(), "accel: 'f'(1,)")
+    assert "wasmtime" in locate.locate(right, 3, engines, frozenset(), "wasmtime: 'f'(1,)")
+
+
+@needs_accel
+def test_a_divergence_is_shrunk_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Run.call
+
+    def wrong(self: Run, name: str, args: list[object]) -> Any:
+        for outcome in real(self, name, args):
+            differs = self.store.engine.name == "accel" and "memory.fill" in self.text
+            yield (*outcome, "wrong") if differs else outcome
+
+    def text(self: Run) -> str:
+        return " ".join(
+            instr.op.name
+            for func in self.module._syntax.funcs
+            for instr in campaign_decode(self.module._syntax, func.code)
+        )
+
+    from wattest.interp.decode import decode_body as campaign_decode
+
+    monkeypatch.setattr(Run, "call", wrong)
+    monkeypatch.setattr(Run, "text", property(text), raising=False)
+    # The judge of wasm-tools shrink is another process, where nothing differs: it stays whole.
+    monkeypatch.setattr(campaign, "smaller", lambda binary, judge, attempts: binary)
+    seed = next(
+        seed for seed in range(2, 300, 6) if "memory.fill" in str(campaign.text_of(seed, SUPPORTED))
+    )
+    engines = ("reference", "accel")
+    figures, found, lost = campaign.run_piece([seed], engines, frozenset())
+    assert (figures.modules, lost) == (1, [])
+    assert [item.seed for item in found] == [seed]
+    assert found[0].message.startswith("accel: ")
+    assert f"seed {seed}: accel: " in found[0].text
+    assert "memory.fill" in found[0].text
+    assert len(found[0].small) < len(found[0].whole) / 3
+    Module(found[0].small).validate()
+
+
+def fuzz(*args: object) -> Result:
+    return CliRunner().invoke(cli, ["fuzz", "--jobs", "1", *map(str, args)])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    target = tmp_path / "coverage.json"
+    result = fuzz("--engines", "wasmtime,reference", "--seed", 3, "--count", 6,
+                  "--coverage", target, "--out", tmp_path / "out")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("6 modules, median ")
+    assert "executed by each engine (counted on the reference)" in result.output
+    counts = json.loads(target.read_bytes())
+    assert (counts["engines"], counts["modules"]) == (["reference", "wasmtime"], 6)
+    assert counts["executed"]["i32.const"] > 100
+    assert counts["rare"]["v128.any_true"] < campaign.ENOUGH
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_module_that_cannot_be_compared_is_not_passed_over() -> None:
+    result = fuzz("--engines", "reference,wasmtime", "--count", 1, "--time", "1h")
+    assert result.exit_code == 0, result.output
+    lost = campaign.Campaign(("reference", "wasmtime"))
+    campaign._take(lost, 7, _Lost())
+    assert lost.lost == [(7, "process ended with status -11")]
+
+
+class _Lost:
+    def result(self) -> None:
+        error = RuntimeError("gone")
+        error.exitcode = -11  # type: ignore[attr-defined]
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--engines", "reference"], "two or three different engines"),
+        (["--engines", "reference,reference"], "two or three different engines"),
+        (["--engines", "reference,nothing"], "unknown engine 'nothing'"),
+        (["--engines", "wasmtime"], "two or three different engines"),
+        (["--time", "soon"], "'soon' is not a time"),
+        (["--count", "0"], "--count"),
+        (["--features", "gc"], "'gc' is none of"),
+    ],
+)
+def test_wrong_usage(args: list[str], message: str) -> None:
+    result = fuzz(*args)
+    assert result.exit_code == 2
+    assert message in result.output

@@ -1,0 +1,1 @@
+"""Generated modules on several engines: what ``wattest fuzz`` does, and the differential tests."""

@@ -1,0 +1,140 @@
+"""State commitments of a run: taken as it goes, kept in a file or a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from wattest.api import Module, Store
+from wattest.audit.canonical import canonical_json
+from wattest.audit.commitments import COMMITMENTS_VERSION, Chain, Commitment, Committer
+from wattest.audit.records import Commitments
+from wattest.errors import EvidenceError
+from wattest.interp.runtime import MemInst, ModuleInst
+from wattest.interp.state import MachineView
+from wattest.jobs.watch import Watcher
+
+__all__ = ["CommitmentError", "CommitmentLog", "commitment_lines", "read_commitments"]
+
+_LONGEST = 1000
+_MOST = 50_000_000
+
+
+class CommitmentError(EvidenceError):
+    """A file of commitments is malformed, or not the one that a receipt names."""
+
+
+class CommitmentLog(Watcher):
+    """Commits to the state at the first segment border at or behind each multiple of a number.
+
+    Args:
+        every: units of fuel between two commitments.
+
+    Attributes:
+        every: as given.
+        found: the commitments so far, in order.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.found: list[Commitment] = []
+        self._chain = Chain()
+        self._committer: Committer | None = None
+
+    def begin(self, store: Store, program: Module) -> int | None:
+        """See `Watcher.begin`."""
+        store.track_writes = True
+        return self.every
+
+    def on_break(self, machine: MachineView, instances: Sequence[ModuleInst]) -> int | None:
+        """See `Watcher.on_break`."""
+        if self._committer is None:
+            self._committer = Committer(instances, _dirty)
+        store = machine.store
+        used = store.fuel_used
+        root = self._committer.root(machine.state(), used)
+        commitment = Commitment(used, store.host_calls, root)
+        self.found.append(commitment)
+        self._chain.add(commitment)
+        return (used // self.every + 1) * self.every
+
+    @property
+    def record(self) -> Commitments:
+        """What a receipt says of them."""
+        return Commitments(self.every, self._chain.count, self._chain.root)
+
+
+def _dirty(mem: MemInst) -> Iterable[int] | None:
+    return None if mem.dirty is None else mem.take_dirty()
+
+
+def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[bytes]:
+    """The lines of a commitments file (docs/commitments.md)."""
+    yield canonical_json({"commitments": COMMITMENTS_VERSION, "every": every}) + b"\n"
+    for commitment in commitments:
+        yield canonical_json(commitment.to_json()) + b"\n"
+
+
+def read_commitments(lines: Iterable[bytes]) -> tuple[int, Iterator[Commitment]]:
+    """Read a commitments file.
+
+    Args:
+        lines: its lines, each with its end, none longer than 1,000 bytes.
+
+    Returns:
+        Units of fuel between two commitments, and the commitments, read as they are asked for.
+
+    Raises (the commitments, too):
+        CommitmentError: it is malformed, and in which line.
+    """
+    numbered = enumerate(lines, 1)
+    _, first = next(numbered, (1, b""))
+    header = _parse(first, 1)
+    if header.get("commitments") != COMMITMENTS_VERSION:
+        raise CommitmentError(f"line 1: not commitments of version {COMMITMENTS_VERSION}")
+    every = header.get("every")
+    if type(every) is not int or every < 1:
+        raise CommitmentError("line 1: every is not a number of units")
+
+    def rest() -> Iterator[Commitment]:
+        fuel = calls = -1
+        for number, line in numbered:
+            if number > _MOST:
+                raise CommitmentError(f"line {number}: more lines than are read")
+            value = _parse(line, number)
+            root = value.get("root")
+            found = _Numbers(value, number)
+            if type(root) is not str or len(root) != 64 or not set(root) <= set("0123456789abcdef"):
+                raise CommitmentError(f"line {number}: root is not a sha256 in hexadecimal")
+            one = Commitment(found("fuel"), found("calls"), bytes.fromhex(root))
+            if one.fuel <= fuel or one.calls < calls:
+                raise CommitmentError(f"line {number}: not in the order of logical time")
+            fuel, calls = one.fuel, one.calls
+            yield one
+
+    return every, rest()
+
+
+class _Numbers:
+    def __init__(self, value: dict[str, object], line: int) -> None:
+        self._value, self._line = value, line
+
+    def __call__(self, name: str) -> int:
+        found = self._value.get(name)
+        if type(found) is str and found.isascii() and found.isdigit() and len(found) < 30:
+            return int(found)
+        if type(found) is int and found >= 0:
+            return found
+        raise CommitmentError(f"line {self._line}: {name} is not a number")
+
+
+def _parse(line: bytes, number: int) -> dict[str, object]:
+    if len(line) > _LONGEST:
+        raise CommitmentError(f"line {number}: too long")
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise CommitmentError(f"line {number}: not JSON") from None
+    if not isinstance(value, dict):
+        raise CommitmentError(f"line {number}: not an object")
+    return value
