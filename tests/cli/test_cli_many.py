@@ -176,6 +176,19 @@ def test_a_cluster_that_is_not_there(wattest: Run, programs: Path, home: Path) -
     assert "tcp://127.0.0.1:9" in done.stderr
 
 
+def test_a_policy_holds_for_many_jobs(
+    wattest: Run, programs: Path, data: Path, home: Path, here: Path
+) -> None:
+    (here / "policy.toml").write_text('[origins]\nallow = ["https://example.org"]\n')
+    args = ["map", programs / "args.wasm", "--policy", "policy.toml", "--over"]
+    listing = wattest(*args, "s3://bucket/*.csv")
+    assert listing.exit_code == 77, listing.output
+    done = wattest(*args, "data/t0.txt", "--json")
+    assert json.loads(done.stdout)["items"][0]["status"] == "failed"
+    (here / "policy.toml").write_text("nonsense = 1\n")
+    assert wattest(*args, "data/t0.txt").exit_code == 2
+
+
 def test_batch_of_job_files(
     wattest: Run, programs: Path, data: Path, home: Path, here: Path
 ) -> None:

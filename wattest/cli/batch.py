@@ -33,6 +33,7 @@ def batch(
     lock: Path | None,
     fetch_limit: int,
     ipfs_gateway: str | None,
+    policy: Path | None,
     **options: Any,
 ) -> int:
     """Run all jobs of some FILEs: job files in Bacalhau's format, YAML or JSON, of one job, a list
@@ -45,7 +46,7 @@ def batch(
     from wattest.jobs.jobfile.read import read_job_files
     from wattest.jobs.many.api import make_items
     from wattest.jobs.many.items import MOST_ITEMS
-    from wattest.jobs.spec import JobSpec
+    from wattest.jobs.spec import JobSpec, Resolver
 
     specs: dict[str, JobSpec] = {}
     own: dict[str, dict[str, str]] = {}
@@ -62,12 +63,12 @@ def batch(
     check_items(len(specs))
     if publishing:
         say(f"warning: {publishing} jobs name a Publisher; batch keeps results with --into instead")
-    items = make_items(
-        specs,
-        make_resolver=lambda: make_resolver(
-            quiet=True, lock=lock, fetch_limit=fetch_limit, ipfs_gateway=ipfs_gateway
-        ),
-    )
+
+    def make() -> Resolver:
+        return make_resolver(lock, fetch_limit, ipfs_gateway, True, policy=policy)
+
+    make()  # a wrong policy is told once
+    items = make_items(specs, make_resolver=make)
     given = parse_labels(labels)
     items = [replace(item, labels={**own[item.name], **given}) for item in items]
     return run_many(items, command=f"batch {' '.join(map(str, files))}", **options)

@@ -64,14 +64,15 @@ def map(
     if bool(over) == (values is not None):
         raise click.UsageError("say --over PATTERN or --values LIST")
     spec = spec_of(options)
+    fetching = {name: options[name] for name in _JOB}
+    allow = make_resolver(quiet=True, **fetching).allow  # a wrong policy is told once
     if values is not None:
         if at is not None:
             raise JobError("--at is for --over: a value lies nowhere")
         specs = over_values(spec, values_of(values))
     else:
-        specs = over_inputs(spec, expand(over), at)
+        specs = over_inputs(spec, expand(over, allow), at)
     check_items(len(specs))
-    fetching = {name: options[name] for name in _JOB}
     items = make_items(
         specs,
         labels=parse_labels(labels),

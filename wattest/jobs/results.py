@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 import tempfile
 import weakref
@@ -53,6 +55,9 @@ class ResultFolder:
         seen = [os.path.realpath(path) for path in avoid]
         home = near if target is None else target if self._inside else target.parent
         self._home: Place | None = None
+        self._held: list[int] = []
+        """Descriptors that tell other runs that a hidden folder is in use."""
+        weakref.finalize(self, _close_all, self._held)
         try:
             self.path = self._choose(seen)
             # Without a target a missing directory only means that `keep` goes elsewhere.
@@ -72,7 +77,7 @@ class ResultFolder:
             staged.rmdir()
         elif self._near is not None and not _lies_in(self._near, seen):
             with contextlib.suppress(OSError):
-                return _hidden(self._near, "wattest")
+                return self._hidden(self._near, "wattest")
         path = Path(tempfile.mkdtemp(prefix="wattest-"))
         if _lies_in(path, seen):
             path.rmdir()
@@ -87,11 +92,20 @@ class ResultFolder:
         if self._inside:
             if not target.is_dir():
                 raise OutputError(f"{target}: exists and is not a directory")
+            sweep(target, "wattest")
             if any(target.iterdir()):
                 raise OutputError(f"{target}: not empty; results never replace anything")
-            return _hidden(target, "wattest")
+            return self._hidden(target, "wattest")
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _hidden(target.parent, target.name)
+        return self._hidden(target.parent, target.name)
+
+    def _hidden(self, parent: Path, name: str) -> Path:
+        if (str(parent), name) not in _SWEPT:
+            _SWEPT.add((str(parent), name))
+            sweep(parent, name)
+        path, descriptor = _hidden(parent, name)
+        self._held.append(descriptor)
+        return path
 
     def finish(self) -> None:
         """Let the folder appear at its target; a temporary one stays where it is.
@@ -119,10 +133,13 @@ class ResultFolder:
             else:
                 os.rename(self.path, target)
         except OSError as error:
+            with contextlib.suppress(OSError):  # under a name that no later run sweeps away
+                self.path = self.path.rename(self.path.with_suffix(".kept"))
             raise OutputError(
                 f"{target}: {error.strerror or error}; the results are in {self.path}"
             ) from error
         self.path = target
+        _close_all(self._held)
 
     def keep(self, name: str) -> Path:
         """Move a temporary folder to a free name, which may get a number, near where it was to
@@ -150,6 +167,7 @@ class ResultFolder:
         except OSError as error:
             raise OutputError(f"{place}: {error.strerror or error}") from error
         self._finalizer.detach()
+        _close_all(self._held)
         self.path = place
         return place
 
@@ -174,6 +192,7 @@ class ResultFolder:
         except OSError as error:
             raise OutputError(f"{place}: {error.strerror or error}") from error
         self._finalizer.detach()
+        _close_all(self._held)
         self.path = place
 
     def size(self) -> int:
@@ -253,13 +272,56 @@ def _lies_in(path: Path, seen: list[str]) -> bool:
     return any(here == place or here.startswith(place.rstrip("/") + "/") for place in seen)
 
 
-def _hidden(parent: Path, name: str) -> Path:
-    """Make an empty hidden directory with the rights that any new directory gets."""
+_SWEPT: set[tuple[str, str]] = set()
+"""Where this process has looked for what others left: once is enough, folders can be large."""
+
+
+def _hidden(parent: Path, name: str) -> tuple[Path, int]:
+    """Make an empty hidden directory with the rights that any new directory gets.
+
+    Returns:
+        Its path, and a descriptor whose lock says that it is in use.
+    """
     while True:
-        path = parent / f".{name[:100]}-{secrets.token_hex(4)}.partial"
+        new = parent / f".{name[:100]}-{secrets.token_hex(4)}.new"
+        path = new.with_suffix(".partial")
         with contextlib.suppress(FileExistsError):
-            path.mkdir()
-            return path
+            new.mkdir()
+            descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with contextlib.suppress(OSError):  # not every file system has locks
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Under this name it is locked from the first moment: `sweep` never meets it unlocked.
+            os.rename(new, path)
+            return path, descriptor
+
+
+def sweep(parent: Path, name: str) -> None:
+    """Remove hidden folders that killed runs left in a directory; those in use are kept.
+
+    Args:
+        parent: the directory.
+        name: of the result folders that are made there.
+    """
+    ours = re.compile(rf"\.(?:{re.escape(name[:100])}|wattest)-[0-9a-f]{{8}}\.partial")
+    with contextlib.suppress(OSError):
+        for item in sorted(os.listdir(parent)):
+            if ours.fullmatch(item):
+                with contextlib.suppress(OSError):
+                    _remove_unused(parent / item)
+
+
+def _remove_unused(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_tree(path)
+    finally:
+        os.close(descriptor)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def _claim(parent: Path, name: str) -> Path:

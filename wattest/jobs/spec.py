@@ -105,6 +105,11 @@ class Resolver:
         self.materials: list[dict[str, Any]] = []
         self._aliases = aliases if aliases is not None else {}
 
+    def allow(self, address: Address) -> None:
+        """See that an address may be looked at; raises Forbidden when a policy does not let it."""
+        if self._policies:
+            self._policies.allow_address(address)
+
     def __enter__(self) -> Resolver:
         return self
 

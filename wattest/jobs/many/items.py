@@ -7,11 +7,15 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wattest.errors import InputError, JobError, one_line
+
+if TYPE_CHECKING:
+    from wattest.jobs.fetch.address import Address
 
 __all__ = ["MOST_ITEMS", "Place", "expand", "folder_names", "values_of"]
 
@@ -26,12 +30,16 @@ _LONGEST_NAME = 200
 _MANIFEST = "batch.json"
 
 
-def expand(patterns: Iterable[str]) -> list[str]:
+def expand(patterns: Iterable[str], allow: Callable[[Address], object] | None = None) -> list[str]:
     """The files and addresses that texts stand for, sorted and without doubles.
 
     A text is a path or address; a pattern of paths (``data/*.csv``, with ``**`` for any depth) or
     of an object store (``s3://bucket/*.csv``); or ``@FILE``, a file that names one on each line
     (``@-`` reads standard input).
+
+    Args:
+        patterns: the texts.
+        allow: is asked before an object store is looked at; what it raises passes.
 
     Raises:
         InputError: a pattern fits nothing, or a list cannot be read.
@@ -39,7 +47,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        for item in _expand(pattern):
+        for item in _expand(pattern, allow):
             found[item] = None
             if len(found) > MOST_ITEMS:
                 raise JobError(f"more than {MOST_ITEMS:,} items")
@@ -50,7 +58,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _expand(pattern: str) -> Iterable[str]:
+def _expand(pattern: str, allow: Callable[[Address], object] | None) -> Iterable[str]:
     if pattern.startswith("@"):
         return _lines(pattern[1:])
     if not _MAGIC.search(pattern) or os.path.lexists(pattern):
@@ -59,7 +67,7 @@ def _expand(pattern: str) -> Iterable[str]:
         # A "?" of a web address begins its query.
         if pattern.lower().startswith(("http://", "https://")):
             return [pattern]
-        found = _objects(pattern)
+        found = _objects(pattern, allow)
     else:
         found = glob.glob(pattern, recursive=True)
     if not found:
@@ -81,11 +89,13 @@ def _lines(name: str) -> Iterator[str]:
             yield stripped
 
 
-def _objects(pattern: str) -> list[str]:
+def _objects(pattern: str, allow: Callable[[Address], object] | None) -> list[str]:
     from wattest.jobs.fetch.address import parse_address
     from wattest.jobs.fetch.objects import connect
 
     address = parse_address(pattern)
+    if allow is not None:
+        allow(address)
     files, path = connect(address)
     try:
         found = files.glob(path, detail=True)
