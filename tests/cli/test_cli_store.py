@@ -67,3 +67,24 @@ def test_verify_and_gc(wattest: Run, here: Path, wattest_home: Path) -> None:
     assert wattest("store", "gc").stdout == "removed 0 objects, 0 bytes\n"
     assert wattest("store", "gc", "--all").stdout == "removed 1 objects, 1 bytes\n"
     assert wattest("store", "ls").stdout == ""
+
+
+def test_a_run_can_be_kept_whole(wattest: Run, programs: Path, here: Path) -> None:
+    (here / "in").mkdir()
+    (here / "in" / "big").write_bytes(b"data")
+    command = ["run", "--store", "--result-dir", "out", "-i", "in:/inputs", programs / "copy.wasm"]
+    assert wattest(*command).exit_code == 0
+    kinds = [row["kinds"] for row in json.loads(wattest("store", "ls", "--json").stdout)]
+    assert sorted(kind for known in kinds for kind in known) == [
+        "input",
+        "output",
+        "output",
+        "output",
+        "program",
+        "receipt",
+    ]
+    shared = [known for known in kinds if known == ["input", "output"]]
+    assert len(shared) == 1, "what was copied is there once"
+    (here / "in" / "big").write_bytes(b"changed since")
+    verified = wattest("verify", "out/receipt.json")
+    assert verified.exit_code == 0, verified.stderr

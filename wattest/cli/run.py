@@ -231,6 +231,12 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @log_json_option
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
+@click.option(
+    "--store",
+    "keep",
+    is_flag=True,
+    help="Keep program, inputs, outputs and receipt in the local store, where verify finds them.",
+)
 @jobfile_options
 @fetch_options
 @click.argument("program")
@@ -265,6 +271,7 @@ def run(
     commitments: str | None,
     no_log: bool,
     quiet: bool,
+    keep: bool,
     publish: str | None,
     dry_run: bool,
     variables: tuple[str, ...],
@@ -334,6 +341,10 @@ def run(
             dump.finish(keeping.job, result, resolver.cache)
     try:
         kept = result_dir is not None
+        if keep:
+            from wattest.jobs.storing import store_run
+
+            store_run(keeping.job, result)
         published = target is not None and result.interruption is None
         if target is not None and published:
             publish_results(result, target, kept=kept)
