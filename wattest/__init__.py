@@ -29,6 +29,7 @@ from wattest.api import (
     Tag,
     TagType,
     available_engines,
+    fields,
     resume,
     types,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "WattestError",
     "__version__",
     "available_engines",
+    "fields",
     "map",
     "replay",
     "resume",

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import io
 import json
+import random
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -443,6 +444,8 @@ TAPE: dict[str, Callable[[bytes], bytes]] = {
     "an errno that is none": tape_line("open_file", lambda value: value.update(errno=999)),
     "a question": tape_line("kind", lambda value: value.update(ask="size")),
     "an argument": tape_line("kind", lambda value: value["with"].__setitem__(0, "other")),
+    "no handle": tape_line("kind", lambda value: value.pop("of")),
+    "no arguments": tape_line("kind", lambda value: value.pop("with")),
     "a handle": tape_line("kind", lambda value: value.update(of=77)),
     "what was written": tape_line("pwrite", lambda value: value["with"].__setitem__(2, ZERO)),
     "a size that is none": tape_line("pwrite", lambda value: value.update(answer=1 << 40)),
@@ -536,3 +539,66 @@ def test_a_byte_of_a_trace(world: World, line: int) -> None:
     with pytest.raises(TraceError) as raised:
         list(reader)
     assert raised.value.line == (line if line > 0 else len(lines) + line) + 1
+
+
+JUNK: list[Json] = [
+    None, True, -1, 0, 2**53 - 1, 1.5, "", "x", "/", "..", "\0", "\ud800", "9" * 30, ZERO, "real",
+    [], {}, [1], ["x"] * 3, {"a": 1},
+]  # fmt: skip
+
+
+def places(value: Json, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The ways to everything in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for name, item in inner:
+        found.append((*way, name))
+        if isinstance(item, (dict, list)):
+            found += places(item, (*way, name))
+    return found
+
+
+def mutate(value: Json, chance: random.Random) -> None:
+    """Put junk somewhere, or take something away."""
+    *way, name = chance.choice(places(value))
+    for step in way:
+        value = value[step]
+    if chance.random() < 0.2:
+        del value[name]
+    else:
+        value[name] = copy.deepcopy(chance.choice(JUNK))
+
+
+REFUSED = "refused"
+
+
+def outcome(act: Callable[[], bool]) -> bool | str:
+    """What comes back, or `REFUSED` for one of the project's own errors."""
+    try:
+        return act()
+    except WattestError:
+        return REFUSED
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_junk_is_refused_in_one_line(world: World, seed: int, tmp_path: Path) -> None:
+    """Nothing but the project's own errors, whatever a stranger sends."""
+    chance = random.Random(seed)
+    statement = copy.deepcopy(world.statement)
+    mutate(statement["predicate"]["claim"], chance)
+    try:
+        receipt = forged(statement)
+    except (KeyError, TypeError, ValueError, AttributeError, WattestError):
+        with pytest.raises(ReceiptError):  # this forger gives up
+            Receipt.parse(json.dumps(statement).encode())
+    else:
+        assert outcome(lambda: world.verify(receipt).ok) in (True, False, REFUSED)
+    members = members_of(world.outside[seed % 3])
+    lines = members["tape.jsonl"].splitlines()
+    number = chance.randrange(len(lines))
+    line = json.loads(lines[number])
+    mutate(line, chance)
+    lines[number] = json.dumps(line).encode()
+    members["tape.jsonl"] = b"\n".join(lines) + b"\n"
+    path = packed(tmp_path / "junk", members)
+    assert outcome(lambda: replay(path).equal) in (False, REFUSED)

@@ -57,6 +57,26 @@ def test_reads_and_writes_at_an_offset_leave_the_position(world: World) -> None:
     assert world.errno("fd_pwrite", fd, [(0, 1)], 2**63 - 1) == Errno.FBIG
 
 
+@pytest.mark.parametrize("name", ["fd_write", "fd_read", "fd_pwrite", "fd_pread", "stdout"])
+def test_calls_that_move_much_ask_whether_to_go_on(name: str) -> None:
+    """A run's deadline would else be passed by many large calls in a row."""
+    checks: list[int] = []
+    mounts = [Mount("/", MemoryTree(), writable=True)]
+    world = World(WasiConfig(mounts=mounts, check=lambda: checks.append(1)), memory=4 << 20)
+    buffer = [(1 << 20, 2 << 20)]
+    fd = world.open("f", CREAT, FILE)
+    world.ok("fd_write", fd, buffer)
+    for _ in range(3):
+        world.ok("fd_seek", fd, 0, 0)
+        checks.clear()
+        if name == "stdout":
+            world.ok("fd_write", 1, buffer)
+        else:
+            world.ok(name, fd, buffer, *([0] if name[3] == "p" else []))
+        world.ok("clock_res_get", 0)
+        assert checks
+
+
 def test_holes_read_as_zeros(world: World) -> None:
     fd = world.open("f", CREAT, FILE)
     world.ok("fd_seek", fd, 5, 0)

@@ -10,6 +10,7 @@ from wattest.api.func import Caller, Func, HostFunc, resume
 from wattest.api.instance import Exports, ExportValue, Imports, Instance
 from wattest.api.memory import Memory
 from wattest.api.module import CustomSection, ExportType, ImportType, Module
+from wattest.api.objects import fields
 from wattest.api.snapshot import Snapshot
 from wattest.api.store import Store
 from wattest.api.table import Global, Table, Tag
@@ -55,6 +56,7 @@ __all__ = [
     "TagType",
     "ValType",
     "available_engines",
+    "fields",
     "get_engine",
     "resume",
     "types",

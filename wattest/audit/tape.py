@@ -294,7 +294,8 @@ class TapeReader:
             if line["source"] == "host error":
                 return "met an error of its host, which cannot be repeated"
             return f"asked for {_worded(line['source'])}"
-        if isinstance(line.get("ask"), str) and isinstance(line.get("with"), list):
+        whole = isinstance(line.get("of"), int) and isinstance(line.get("with"), list)
+        if whole and isinstance(line.get("ask"), str):
             return f"asked it {_asked(line)}"
         raise self._wrong("neither a value nor a question")
 

@@ -86,7 +86,7 @@ def replay(
         raise click.UsageError("a run that stops on its way has no results: no --result-dir")
     try:
         if until is not None:
-            return _show(replay_until(bundle, until, engine=engine), until)
+            return _show(replay_until(bundle, until, engine=engine, any_limits=any_limits), until)
         again = repeat(
             bundle,
             engine=engine,

@@ -136,10 +136,10 @@ def segment_path(code: FunctionCode, pc: int) -> Iterator[int]:
     left = code.costs[pc]
     while left:
         name = code.instrs[pc].op.name
-        if name == "else":
+        if name in ("else", "catch", "catch_all"):
             pc = code.arms[pc]
             continue
-        if name != "end":
+        if name not in ("end", "delegate"):
             yield pc
             left -= 1
         pc += 1

@@ -300,7 +300,7 @@ class Run:
         with telemetry.span("wattest.validate"):
             program, modules, start, scans = prepare(job, self.cache)
         self.store.suit(program, *modules)
-        self.watchers.begin(self.store, program)
+        self.watchers.begin(self.store, program, 1 + len(modules))
         visible = [item.source for item in job.inputs]
         if self.companions.playing is None:
             visible += [item.source for item in job.directories]

@@ -283,13 +283,16 @@ class _StopAt(Watcher):
         return HostFunc(func.type, call, with_caller=True, name=name)
 
 
-def replay_until(bundle: StrPath, point: Point, *, engine: str = "auto") -> Stopped | None:
+def replay_until(
+    bundle: StrPath, point: Point, *, engine: str = "auto", any_limits: bool = False
+) -> Stopped | None:
     """Repeat the run of a bundle up to a point, to look at it there.
 
     Args:
         bundle: the file that ``wattest run --record`` wrote.
         point: where to stop.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
+        any_limits: as for `wattest.verify`.
 
     Returns:
         The stopped run, or None when it ended before it came there. It can be looked at, not
@@ -298,6 +301,8 @@ def replay_until(bundle: StrPath, point: Point, *, engine: str = "auto") -> Stop
     Raises: as `replay`.
     """
     with unpacked(bundle, engine=engine) as ready:
+        if not any_limits:
+            Wanted(ready.receipt).check_limits()
         stopped = _run_until(ready, point)
         used = int(ready.receipt.claim["result"]["fuel"])
     if stopped is None and (point.fuel is None or point.fuel >= used):

@@ -64,11 +64,13 @@ class Watchers:
         self._watchers = watchers
         self._next: list[int | None] = []
         self._store: Store | None = None
+        self._expected = 0
         self.instances: list[ModuleInst] = []
 
-    def begin(self, store: Store, program: Module) -> None:
-        """See `Watcher.begin`."""
+    def begin(self, store: Store, program: Module, instances: int) -> None:
+        """See `Watcher.begin`; ``instances`` is how many there are going to be."""
         self._store = store
+        self._expected = instances
         self._next = [watcher.begin(store, program) for watcher in self._watchers]
         store.break_at = self._soonest()
         if store.break_at is not None:
@@ -101,8 +103,9 @@ class Watchers:
 
     def _on_break(self, machine: MachineView) -> int | None:
         used = machine.store.fuel_used
-        # The start function of an instance runs before anybody has the instance.
-        self._note(machine.frames[-1].func.module)
+        if len(self.instances) < self._expected:
+            # The start function of an instance runs before anybody has the instance.
+            self._note(machine.frames[-1].func.module)
         for place, watcher in enumerate(self._watchers):
             wanted = self._next[place]
             if wanted is not None and wanted <= used:

@@ -287,6 +287,10 @@ class State:
             self._unchecked = 0
             self.check()
 
+    def weigh(self, length: int) -> None:
+        """A call moved so many bytes: 64 KiB count as a call when the embedder is asked."""
+        self._unchecked += length >> 16
+
     def record(self, source: str, value: int | bytes) -> None:
         """Tell the recorder, if there is one."""
         if self.recorder is not None:
@@ -305,6 +309,7 @@ class State:
 
     def spend(self, wanted: int) -> int:
         """Bytes, of those that are wanted, that may be written."""
+        self.weigh(wanted)
         return self.budget.take(wanted)
 
     def over_budget(self) -> LimitExceeded:

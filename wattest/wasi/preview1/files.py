@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wattest.wasi.abi import DIRENT, Errno, FdFlags, FileType, FstFlags, Rights, WasiError, Whence
 from wattest.wasi.preview1.core import MAX_TRANSFER, Buffer, Call, Descriptor, State
@@ -171,11 +171,11 @@ class FileFunctions:
                 descriptor.offset += len(data)
                 return data
 
-            return (call.scatter(iovs, advance),)
+            return (self._scatter(call, iovs, advance),)
         if isinstance(file, InputStream):
             # One read for all buffers: a second one could wait for input that never comes.
             got = io.BytesIO(file.read(min(sum(length for _, length in iovs), MAX_TRANSFER)))
-            return (call.scatter(iovs, got.read),)
+            return (self._scatter(call, iovs, got.read),)
         raise WasiError(Errno.BADF)
 
     def fd_pread(self, call: Call, fd: int, iovs: Sequence[Buffer], offset: int) -> tuple[int, ...]:
@@ -191,7 +191,12 @@ class FileFunctions:
             place += len(data)
             return data
 
-        return (call.scatter(iovs, advance),)
+        return (self._scatter(call, iovs, advance),)
+
+    def _scatter(self, call: Call, iovs: Sequence[Buffer], read: Callable[[int], bytes]) -> int:
+        moved = call.scatter(iovs, read)
+        self.state.weigh(moved)
+        return moved
 
     def fd_write(self, call: Call, fd: int, iovs: Sequence[Buffer]) -> tuple[int, ...]:
         descriptor = self.state.get(fd)
