@@ -33,6 +33,10 @@ def outcome(run: Callable[[], Any]) -> tuple[Any, wattest.FuelExhausted | None]:
         return ("fuel", error.allowed, error.backtrace), error
     except wattest.LimitExceeded as error:
         return ("limit", error.limit, error.backtrace), None
+    except wattest.GuestException as error:
+        thrown = error.exception
+        values = tuple(map(repr, thrown.values))
+        return ("exception", repr(thrown.tag.type), values, error.backtrace), None
     except wattest.Trap as error:
         return ("trap", error.message, error.backtrace), None
 

@@ -18,7 +18,7 @@ import wattest  # noqa: E402
 from wattest.accel import validate as accel_validate  # noqa: E402
 from wattest.accel.bodies import check_bodies, rules  # noqa: E402
 from wattest.accel.engine import AccelEngine  # noqa: E402
-from wattest.accel.features import NATIVELY_VALIDATED  # noqa: E402
+from wattest.accel.features import NATIVELY_VALIDATED, SUPPORTED  # noqa: E402
 from wattest.errors import DecodeError, ModuleError, ValidationError  # noqa: E402
 from wattest.interp.decode import decode_module  # noqa: E402
 from wattest.interp.features import ALL  # noqa: E402
@@ -271,7 +271,13 @@ def test_facts_are_a_sequence():
 # Engines
 
 
-def test_auto_takes_the_reference_for_what_the_accelerator_does_not_execute():
+@pytest.fixture
+def without_gc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An accelerator that does not execute everything."""
+    monkeypatch.setattr(accel_validate, "SUPPORTED", SUPPORTED - {"gc"})
+
+
+def test_auto_takes_the_reference_for_what_the_accelerator_does_not_execute(without_gc: None):
     instance = wattest.Instance(wattest.Module(compiled(FUTURE)))
     assert instance.store.engine.name == "reference"
     assert instance.exports.f() == 7
@@ -280,7 +286,7 @@ def test_auto_takes_the_reference_for_what_the_accelerator_does_not_execute():
     assert instance.exports.f() == 3
 
 
-def test_a_store_can_be_told_of_all_modules_beforehand():
+def test_a_store_can_be_told_of_all_modules_beforehand(without_gc: None):
     modules = [wattest.Module(compiled(text)) for text in (PLAIN, FUTURE)]
     store = wattest.Store()
     store.suit(*modules)
@@ -289,7 +295,7 @@ def test_a_store_can_be_told_of_all_modules_beforehand():
     assert results == [3, 7]
 
 
-def test_the_accelerator_by_name_says_what_it_cannot_run():
+def test_the_accelerator_by_name_says_what_it_cannot_run(without_gc: None):
     module = wattest.Module(compiled(FUTURE))
     module.validate()  # it is valid
     with pytest.raises(ValidationError) as caught:
@@ -299,7 +305,7 @@ def test_the_accelerator_by_name_says_what_it_cannot_run():
     assert wattest.Instance(module, engine="reference").exports.f() == 7
 
 
-def test_a_module_that_another_engine_has_validated_is_checked_again():
+def test_a_module_that_another_engine_has_validated_is_checked_again(without_gc: None):
     for text, engine in ((PLAIN, "accel"), (FUTURE, "reference")):
         module = wattest.Module(compiled(text))
         wattest.Instance(module, engine="reference")
@@ -320,7 +326,9 @@ def test_what_native_code_refuses_the_reference_may_accept(monkeypatch: pytest.M
         wattest.Instance(wrong, engine="accel")
 
 
-def test_a_job_runs_on_the_reference_when_one_of_its_modules_needs_it(tmp_path: Path):
+def test_a_job_runs_on_the_reference_when_one_of_its_modules_needs_it(
+    without_gc: None, tmp_path: Path
+):
     program = """(module (import "lib" "f" (func $f (result i32)))
         (func (export "_start") (if (i32.ne (call $f) (i32.const 7)) (then unreachable))))"""
     (tmp_path / "program.wasm").write_bytes(compiled(program))

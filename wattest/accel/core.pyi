@@ -5,7 +5,7 @@ from wattest.errors import FrameInfo
 from wattest.interp.module import Module
 from wattest.interp.runtime import MemInst, ModuleInst, Store, WasmFunc
 from wattest.interp.state import FrameState, MachineState
-from wattest.interp.types import RefType, ValType
+from wattest.interp.types import DefType, RefType, ValType
 
 class NativeModule:
     def __init__(self, module: Module) -> None: ...
@@ -67,6 +67,9 @@ class Machine:
     def run(self) -> list[Any]: ...
 
 class State:
+    def new_struct(self, deftype: DefType, values: list[Any]) -> Any: ...
+    def new_array(self, deftype: DefType, values: list[Any]) -> Any: ...
+    def contents(self, address: int) -> list[Any]: ...
     store: Store
     fuel_used: int
     fuel_limit: int | None

@@ -21,18 +21,26 @@ from array import array
 from bisect import bisect_right
 from functools import partial
 from time import perf_counter_ns
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from wattest.accel import _handlers
+from wattest.accel.objects import NativeArray, NativeStruct
 from wattest.errors import (
     FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
     ValidationError,
 )
 from wattest.interp.nesting import LEVELS_A_THREAD, MAX_NESTING, deeper
-from wattest.interp.runtime import HostFunc, WasmFunc, reserve
+from wattest.interp.runtime import (
+    ExnInst, Externalized, HostFunc, Internalized, WasmFunc, reserve,
+)
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
-from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, RefType
+from wattest.interp.types import (
+    ANY, F32, F64, I8, I16, I32, I64, V128, FuncType, RefType, StructType,
+)
 from wattest.interp.matching import top_heaptype
-from wattest.interp.types import EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType
+from wattest.interp.types import (
+    EXTERN, EXTERNREF, FUNC, FUNCREF, MemType, TableType, close_valtype,
+)
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits
@@ -60,10 +68,15 @@ cdef tuple TRAPS = (
     TrapKind.INVALID_CONVERSION, TrapKind.OUT_OF_BOUNDS_MEMORY, TrapKind.OUT_OF_BOUNDS_TABLE,
     TrapKind.UNDEFINED_ELEMENT, TrapKind.UNINITIALIZED_ELEMENT,
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH, TrapKind.CALL_STACK_EXHAUSTED,
+    TrapKind.OUT_OF_BOUNDS_ARRAY, TrapKind.NULL_REFERENCE, TrapKind.NULL_FUNCTION_REFERENCE,
+    TrapKind.NULL_STRUCTURE_REFERENCE, TrapKind.NULL_ARRAY_REFERENCE,
+    TrapKind.NULL_I31_REFERENCE, TrapKind.NULL_EXCEPTION_REFERENCE, TrapKind.CAST_FAILURE,
 )
 
 cdef object _WasmFunc = WasmFunc
 cdef object _HostFunc = HostFunc
+cdef object _Externalized = Externalized
+cdef object _Internalized = Internalized
 cdef object _F32Value = F32Value
 cdef object _F64Value = F64Value
 cdef object _f32_from_bits = f32_from_bits
@@ -72,7 +85,9 @@ cdef object _HostCall = HostCall
 cdef object _MachineState = MachineState
 cdef object _StateError = StateError
 
+include "runtime/types.pxi"
 include "runtime/values.pxi"
+include "runtime/heap.pxi"
 include "runtime/handles.pxi"
 include "runtime/instances.pxi"
 include "runtime/frames.pxi"

@@ -18,6 +18,9 @@ SUPPORTED: frozenset[str] = frozenset(
         "multi_memory",
         "extended_const",
         "memory64",
+        "function_references",
+        "exceptions",
+        "gc",
     }
 ) | (frozenset({"simd", "relaxed_simd"}) if sys.byteorder == "little" else frozenset())
 """Features (`wattest.interp.features`) that the accelerator executes."""

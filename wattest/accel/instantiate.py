@@ -12,6 +12,14 @@ from typing import Any
 
 from wattest.accel.core import Cell, Elements, Instance, MemoryHandle
 from wattest.interp.allocate import allocate, initialise, link
+from wattest.interp.execute.aggregate import (
+    any_convert_extern,
+    default_field,
+    element_storage,
+    extern_convert_any,
+    pack_field,
+    ref_i31,
+)
 from wattest.interp.module import Expr, Module
 from wattest.interp.runtime import (
     DataInst,
@@ -23,7 +31,7 @@ from wattest.interp.runtime import (
     TableInst,
     WasmFunc,
 )
-from wattest.interp.types import RefType, ValType, close_valtype
+from wattest.interp.types import DefType, RefType, StructType, ValType, close_valtype
 
 __all__ = ["NativeData", "NativeElem", "NativeGlobal", "NativeTable", "instantiate"]
 
@@ -186,6 +194,54 @@ _ARITHMETIC = {
 }
 
 
+def _last(stack: list[Any], count: int) -> list[Any]:
+    """Pop so many values."""
+    start = len(stack) - count
+    values = stack[start:]
+    del stack[start:]
+    return values
+
+
+def _new(deftype: DefType, imm: Any, stack: list[Any]) -> list[Any]:
+    assert isinstance(deftype.comp, StructType)
+    values = _last(stack, len(deftype.comp.fields))
+    return [pack_field(field.storage, value) for field, value in zip(deftype.comp.fields, values)]
+
+
+def _new_default(deftype: DefType, imm: Any, stack: list[Any]) -> list[Any]:
+    assert isinstance(deftype.comp, StructType)
+    return [default_field(field.storage) for field in deftype.comp.fields]
+
+
+def _new_array(deftype: DefType, imm: Any, stack: list[Any]) -> list[Any]:
+    value, count = _last(stack, 2)
+    return [pack_field(element_storage(deftype), value)] * count
+
+
+def _new_array_default(deftype: DefType, imm: Any, stack: list[Any]) -> list[Any]:
+    return [default_field(element_storage(deftype))] * int(stack.pop())
+
+
+def _new_array_fixed(deftype: DefType, imm: Any, stack: list[Any]) -> list[Any]:
+    storage = element_storage(deftype)
+    return [pack_field(storage, value) for value in _last(stack, imm[1])]
+
+
+_NEW = {
+    "struct.new": _new,
+    "struct.new_default": _new_default,
+    "array.new": _new_array,
+    "array.new_default": _new_array_default,
+    "array.new_fixed": _new_array_fixed,
+}
+
+_CONVERSIONS = {
+    "ref.i31": ref_i31,
+    "any.convert_extern": any_convert_extern,
+    "extern.convert_any": extern_convert_any,
+}
+
+
 def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
     """The value of a validated constant expression (spec 4.7.2); it costs no fuel."""
     stack: list[Any] = []
@@ -199,6 +255,14 @@ def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
             stack.append(None)
         elif name == "global.get":
             stack.append(inst.globals[imm].value)
+        elif name in _NEW:
+            state = inst.native.state
+            deftype = inst.types[imm[0] if isinstance(imm, tuple) else imm]
+            values = _NEW[name](deftype, imm, stack)
+            made = state.new_struct if name.startswith("struct") else state.new_array
+            stack.append(made(deftype, values))
+        elif name in _CONVERSIONS:
+            stack.append(_CONVERSIONS[name](stack.pop()))
         elif name != "end":
             kind, _, operation = name.partition(".")
             second, first = stack.pop(), stack.pop()

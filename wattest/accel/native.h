@@ -5,6 +5,8 @@
 #include <string.h>
 #include <math.h>
 
+#include "heap.h"
+
 #if defined(_MSC_VER)
 #include <intrin.h>
 #define WATTEST_NOINLINE __declspec(noinline)
@@ -36,7 +38,7 @@ typedef struct Func {
     int64_t cost;       /* fuel charged at entry */
     uint32_t params, locals, link, results;
     struct Inst *inst;  /* NULL for a host function */
-    void *type;         /* the canonical DefType */
+    RType *type;        /* the record of its defined type */
     void *obj;          /* the Python function instance, borrowed, or NULL */
     uint32_t index, slots, kind, type_index, start, end;
     int32_t *stub;
@@ -51,6 +53,7 @@ typedef struct Inst {
     Func **funcs;
     ElemRec *elems;
     DataRec *datas;
+    RType **tags;
     void *state;        /* of its store */
     void *owner;
     uint32_t tracked;   /* whether its code notes what it writes (MemRec.dirty) */
@@ -71,6 +74,7 @@ typedef struct Ctx {
     uint64_t r;
     double d;
     float s;
+    Heap *heap;
 } Ctx;
 
 typedef int (*handler_t)(int32_t *, uint64_t *, uint8_t *, Ctx *, int64_t, uint64_t, double,
@@ -88,17 +92,19 @@ typedef double cell_f64 WATTEST_CELL;
 typedef uint64_t *cell_slot WATTEST_CELL;
 typedef Func *cell_func WATTEST_CELL;
 typedef TableRec *cell_table WATTEST_CELL;
-typedef void *cell_type WATTEST_CELL;
+typedef RType *cell_type WATTEST_CELL;
 typedef handler_t cell_handler WATTEST_CELL;
 
 enum { FUNC_WASM, FUNC_HOST };
 enum {
     STATUS_DONE, STATUS_TRAP, STATUS_FUEL, STATUS_RETRY, STATUS_HOST, STATUS_LOWER,
-    STATUS_GROW_MEMORY, STATUS_GROW_TABLE, STATUS_FOREIGN, STATUS_NEXT
+    STATUS_GROW_MEMORY, STATUS_GROW_TABLE, STATUS_FOREIGN, STATUS_NEXT,
+    STATUS_ROOM, STATUS_THROW, STATUS_THROW_REF
 };
 enum {
     TRAP_UNREACHABLE, TRAP_DIVIDE, TRAP_OVERFLOW, TRAP_CONVERSION, TRAP_MEMORY, TRAP_TABLE,
-    TRAP_UNDEFINED, TRAP_UNINITIALIZED, TRAP_TYPE, TRAP_STACK
+    TRAP_UNDEFINED, TRAP_UNINITIALIZED, TRAP_TYPE, TRAP_STACK, TRAP_ARRAY, TRAP_NULL,
+    TRAP_NULL_FUNC, TRAP_NULL_STRUCT, TRAP_NULL_ARRAY, TRAP_NULL_I31, TRAP_NULL_EXN, TRAP_CAST
 };
 #define GUARDS UINT64_C(0x8000000080000000)
 
@@ -108,6 +114,22 @@ enum {
 #elif !defined(unlikely)
 #define unlikely(x) (x)
 #endif
+
+/* Whether a reference is of a type: `asked` is IS_..., plus 256 if null will do. */
+static inline int is_a(uint64_t word, int32_t asked, const RType *type)
+{
+    if (word == 0) return asked >> 8;
+    switch (asked & 0xff) {
+    case IS_TOP: return 1;
+    case IS_EQ: return (word & 1) || !(word & 2);
+    case IS_I31: return word & 1;
+    case IS_STRUCT: return !(word & 3) && ((Object *)(uintptr_t)word)->type->kind == KIND_STRUCT;
+    case IS_ARRAY: return !(word & 3) && ((Object *)(uintptr_t)word)->type->kind == KIND_ARRAY;
+    case IS_TYPE: return !(word & 3) && is_sub(((Object *)(uintptr_t)word)->type, type);
+    case IS_FUNC_TYPE: return is_sub(((Func *)(uintptr_t)word)->type, type);
+    default: return 0;
+    }
+}
 
 /* What `wattest --version` says of the build. */
 #if defined(__clang__)

@@ -5,6 +5,71 @@ from libc.stdint cimport (
 )
 
 cdef extern from "native.h" nogil:
+    cdef struct RType:
+        RType** display
+        uint32_t depth
+        uint32_t kind
+        uint32_t slots
+        uint32_t fields
+        uint32_t size
+        uint32_t refs
+        uint32_t packed
+        uint8_t* map
+        uint32_t* places
+        void* origin
+
+    cdef struct Object:
+        RType* type
+        uint32_t length
+        uint32_t mark
+        uint64_t* slots
+
+    cdef struct Heap:
+        uint64_t used
+        uint64_t limit
+        uint64_t bytes
+        uint64_t trigger
+        uint64_t want_size
+        uint64_t want_fields
+        int failed
+
+    enum:
+        KIND_FUNC_TYPE
+        KIND_STRUCT
+        KIND_ARRAY
+        KIND_EXN
+        SLOT_PLAIN
+        SLOT_REF
+        SLOT_8
+        SLOT_16
+        SLOT_WIDE
+        SLOT_FLOAT
+        IS_TOP
+        IS_EQ
+        IS_I31
+        IS_STRUCT
+        IS_ARRAY
+        IS_NONE
+        IS_TYPE
+        IS_FUNC_TYPE
+        HEADER
+        OBJECT_FIELDS
+
+    bint is_sub(const RType*, const RType*) noexcept
+    bint is_a(uint64_t, int32_t, const RType*) noexcept
+    uint64_t object_size(const RType*, uint64_t) noexcept
+    Object* heap_take(Heap*, uint64_t, uint64_t) noexcept
+    bint heap_has(Heap*, uint64_t, uint64_t) noexcept
+    int heap_room(Heap*, uint64_t) noexcept
+    Object* find_object(const Heap*, uint64_t) noexcept
+    void mark_word(Heap*, uint64_t) noexcept
+    void mark_all(Heap*) noexcept
+    void heap_sweep(Heap*, int) noexcept
+    void heap_clear(Heap*) noexcept
+    void put_element(Object*, uint64_t, const uint64_t*) noexcept
+    void fill_elements(Object*, uint64_t, uint64_t, const uint64_t*) noexcept
+    void put_slots(Object*, const uint64_t*) noexcept
+
     cdef struct MemRec:
         uint8_t* base
         uint64_t length
@@ -31,7 +96,7 @@ cdef extern from "native.h" nogil:
         uint32_t link
         uint32_t results
         Inst* inst
-        void* type
+        RType* type
         void* obj
         uint32_t index
         uint32_t slots
@@ -50,6 +115,7 @@ cdef extern from "native.h" nogil:
         Func** funcs
         ElemRec* elems
         DataRec* datas
+        RType** tags
         void* state
         void* owner
         uint32_t tracked
@@ -70,6 +136,7 @@ cdef extern from "native.h" nogil:
         uint64_t r
         double d
         float s
+        Heap* heap
 
     ctypedef int (*handler_t)(
         int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float
@@ -81,7 +148,7 @@ cdef extern from "native.h" nogil:
     ctypedef uint64_t* cell_slot
     ctypedef Func* cell_func
     ctypedef TableRec* cell_table
-    ctypedef void* cell_type
+    ctypedef RType* cell_type
     ctypedef handler_t cell_handler
 
     enum:
@@ -97,6 +164,9 @@ cdef extern from "native.h" nogil:
         STATUS_GROW_TABLE
         STATUS_FOREIGN
         STATUS_NEXT
+        STATUS_ROOM
+        STATUS_THROW
+        STATUS_THROW_REF
         TRAP_UNREACHABLE
         TRAP_DIVIDE
         TRAP_OVERFLOW
@@ -107,6 +177,14 @@ cdef extern from "native.h" nogil:
         TRAP_UNINITIALIZED
         TRAP_TYPE
         TRAP_STACK
+        TRAP_ARRAY
+        TRAP_NULL
+        TRAP_NULL_FUNC
+        TRAP_NULL_STRUCT
+        TRAP_NULL_ARRAY
+        TRAP_NULL_I31
+        TRAP_NULL_EXN
+        TRAP_CAST
 
     uint64_t GUARDS
     int NEXT(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float) noexcept

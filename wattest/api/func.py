@@ -99,6 +99,10 @@ class Func:
         if self._fast is not None:
             try:
                 result = self._fast(*args)
+            except GuestException as error:
+                if error.tag is None:
+                    describe_exception(error)
+                raise
             except BaseException as error:
                 self._stopped(error)
                 raise

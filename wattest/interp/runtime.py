@@ -582,7 +582,7 @@ class ArrayInst:
 class Internalized:
     """A host's object as a reference of the ``any`` hierarchy (``any.convert_extern``)."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -591,7 +591,7 @@ class Internalized:
 class Externalized:
     """A reference of the ``any`` hierarchy as an external one (``extern.convert_any``)."""
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value

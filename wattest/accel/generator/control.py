@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["SPECIAL"]
+__all__ = ["ENTER", "ENTER_LOCALS", "PAY_ELEMS", "SPECIAL", "TAIL", "TAIL_LOCALS", "go"]
 
 _GO = "return NEXT(pc + {}, fp, mem, c, fuel, r, d, s)"
 
 
-def _go(size: int) -> str:
+def go(size: int) -> str:
+    """On to the next cell."""
     return _GO.format(size)
 
 
@@ -20,45 +21,45 @@ def _add(name: str, locals_: list[str], body: str) -> None:
 
 _add("done", [], "return leave(pc, fp, mem, c, fuel, STATUS_DONE)")
 _add("unreachable", [], "TRAP(TRAP_UNREACHABLE)")
-_add("copy", [], "fp[pc[3]] = fp[pc[2]]\n" + _go(4))
-_add("copy2", [], "fp[pc[3]] = fp[pc[2]]\nfp[pc[5]] = fp[pc[4]]\n" + _go(6))
-_add("const32", [], "fp[pc[3]] = <uint32_t>pc[2]\n" + _go(4))
-_add("const64", [], "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\n" + _go(6))
-_add("move_many", [], "memmove(fp + pc[3], fp + pc[2], <size_t><uint32_t>pc[4] * 8)\n" + _go(6))
+_add("copy", [], "fp[pc[3]] = fp[pc[2]]\n" + go(4))
+_add("copy2", [], "fp[pc[3]] = fp[pc[2]]\nfp[pc[5]] = fp[pc[4]]\n" + go(6))
+_add("const32", [], "fp[pc[3]] = <uint32_t>pc[2]\n" + go(4))
+_add("const64", [], "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\n" + go(6))
+_add("move_many", [], "memmove(fp + pc[3], fp + pc[2], <size_t><uint32_t>pc[4] * 8)\n" + go(6))
 _add(
     "select",
     [],
-    "fp[pc[5]] = fp[pc[2]] if <uint32_t>fp[pc[4]] else fp[pc[3]]\n" + _go(6),
+    "fp[pc[5]] = fp[pc[2]] if <uint32_t>fp[pc[4]] else fp[pc[3]]\n" + go(6),
 )
 _add(
     "select_r",
     [],
-    "fp[pc[5]] = fp[pc[2]] if <uint32_t>r else fp[pc[3]]\n" + _go(6),
+    "fp[pc[5]] = fp[pc[2]] if <uint32_t>r else fp[pc[3]]\n" + go(6),
 )
 
 # Globals: [cell address][slot]
-_add("global_get", [], "fp[pc[4]] = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_i", [], "r = (<cell_slot*>(pc + 2))[0][0]\n" + _go(6))
-_add("global_get_d", [], "d = u2d((<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
-_add("global_get_f", [], "s = u2f(<uint32_t>(<cell_slot*>(pc + 2))[0][0])\n" + _go(6))
-_add("global_set", [], "(<cell_slot*>(pc + 2))[0][0] = fp[pc[4]]\n" + _go(6))
-_add("global_set_i", [], "(<cell_slot*>(pc + 2))[0][0] = r\n" + _go(6))
-_add("global_set_d", [], "(<cell_slot*>(pc + 2))[0][0] = d2u(d)\n" + _go(6))
-_add("global_set_f", [], "(<cell_slot*>(pc + 2))[0][0] = f2u(s)\n" + _go(6))
+_add("global_get", [], "fp[pc[4]] = (<cell_slot*>(pc + 2))[0][0]\n" + go(6))
+_add("global_get_i", [], "r = (<cell_slot*>(pc + 2))[0][0]\n" + go(6))
+_add("global_get_d", [], "d = u2d((<cell_slot*>(pc + 2))[0][0])\n" + go(6))
+_add("global_get_f", [], "s = u2f(<uint32_t>(<cell_slot*>(pc + 2))[0][0])\n" + go(6))
+_add("global_set", [], "(<cell_slot*>(pc + 2))[0][0] = fp[pc[4]]\n" + go(6))
+_add("global_set_i", [], "(<cell_slot*>(pc + 2))[0][0] = r\n" + go(6))
+_add("global_set_d", [], "(<cell_slot*>(pc + 2))[0][0] = d2u(d)\n" + go(6))
+_add("global_set_f", [], "(<cell_slot*>(pc + 2))[0][0] = f2u(s)\n" + go(6))
 
 # Vectors, in two slots: [destination][][the two words]; the others as for one slot
 _add(
     "const_v",
     [],
-    "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\nfp[pc[2] + 1] = (<cell_u64*>(pc + 6))[0]\n" + _go(8),
+    "fp[pc[2]] = (<cell_u64*>(pc + 4))[0]\nfp[pc[2] + 1] = (<cell_u64*>(pc + 6))[0]\n" + go(8),
 )
 _add(
     "select_v",
     [],
-    "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + _go(6),
+    "v_put(fp + pc[5], v_get(fp + (pc[2] if <uint32_t>fp[pc[4]] else pc[3])))\n" + go(6),
 )
-_add("global_get_v", [], "v_put(fp + pc[4], v_get((<cell_slot*>(pc + 2))[0]))\n" + _go(6))
-_add("global_set_v", [], "v_put((<cell_slot*>(pc + 2))[0], v_get(fp + pc[4]))\n" + _go(6))
+_add("global_get_v", [], "v_put(fp + pc[4], v_get((<cell_slot*>(pc + 2))[0]))\n" + go(6))
+_add("global_set_v", [], "v_put((<cell_slot*>(pc + 2))[0], v_get(fp + pc[4]))\n" + go(6))
 
 # Branches: an edge is [distance][cost]
 _TAKE = """
@@ -105,7 +106,7 @@ _add("return1_f", ["uint64_t* l"], "fp[0] = f2u(s)\n" + _RETURN.strip("\n"))
 _add("return1_c", ["uint64_t* l"], "fp[0] = <uint32_t>pc[3]\n" + _RETURN.strip("\n"))
 
 # Calls: [link slot of the caller][distance of the callee's frame][function]
-_ENTER = """
+ENTER = """
 left = fp[pc[2]  + 2] - f.pack
 if unlikely(left & GUARDS != GUARDS):
     TRAP(TRAP_STACK)
@@ -126,7 +127,7 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
-_ENTER_LOCALS = [
+ENTER_LOCALS = [
     "Func* f",
     "uint64_t left",
     "uint64_t delta",
@@ -134,7 +135,7 @@ _ENTER_LOCALS = [
     "uint32_t i",
     "uint32_t n",
 ]
-_add("call", _ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _ENTER.format(size=6).strip("\n"))
+_add("call", ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + ENTER.format(size=6).strip("\n"))
 
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
 # what the callee returns to. [link slot][distance][function]
@@ -174,7 +175,7 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
 _add(
     "call_cross",
-    _ENTER_LOCALS,
+    ENTER_LOCALS,
     "f = (<cell_func*>(pc + 4))[0]\n" + _CROSS.format(size=6).strip("\n"),
 )
 _add(
@@ -204,28 +205,28 @@ f = <Func*>t.elems[x]
 if unlikely(f == NULL):
     c.detail = x
     TRAP(TRAP_UNINITIALIZED)
-if unlikely(f.type != (<cell_type*>(pc + 6))[0]):
+if unlikely(f.type != (<cell_type*>(pc + 6))[0] and not is_sub(f.type, (<cell_type*>(pc + 6))[0])):
     TRAP(TRAP_TYPE)
 """
 _FIND_LOCALS = ["TableRec* t", "uint64_t x"]
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"call_indirect_{_mode}",
-        _ENTER_LOCALS + _FIND_LOCALS,
+        ENTER_LOCALS + _FIND_LOCALS,
         _FIND.format(index=_text).strip("\n")
         + "\nif unlikely(f.inst != c.inst and f.inst != NULL):\n    c.func = f\n"
         + "    return h_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
-        + _ENTER.format(size=10).strip("\n"),
+        + ENTER.format(size=10).strip("\n"),
     )
 _add(
     "call_indirect_cross",
-    _ENTER_LOCALS,
+    ENTER_LOCALS,
     "f = c.func\n" + _CROSS.format(size=10).strip("\n"),
 )
 
 # Tail calls: [link slot][first argument][function][slots of this frame]; what follows the
 # cell returns the results of a host function.
-_TAIL = """
+TAIL = """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
 if unlikely(left & GUARDS != GUARDS):
@@ -248,13 +249,11 @@ if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
 return NEXT(pc, fp, mem, c, fuel, <uint64_t>n, 0.0, 0.0)
 """
-_TAIL_LOCALS = [*_ENTER_LOCALS, "uint64_t back"]
-_add(
-    "return_call", _TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL.format(own=6).strip("\n")
-)
+TAIL_LOCALS = [*ENTER_LOCALS, "uint64_t back"]
+_add("return_call", TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + TAIL.format(own=6).strip("\n"))
 # Into another instance. A frame that was itself entered from another instance has below it
 # what leads back there, and hands it on; so a chain of such calls takes no more than the first.
-_TAIL_CROSS = """
+TAIL_CROSS = """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
 if unlikely(left & GUARDS != GUARDS):
@@ -296,26 +295,26 @@ return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
 _add(
     "return_call_cross",
-    _TAIL_LOCALS,
-    "f = (<cell_func*>(pc + 4))[0]\n" + _TAIL_CROSS.format(own=6).strip("\n"),
+    TAIL_LOCALS,
+    "f = (<cell_func*>(pc + 4))[0]\n" + TAIL_CROSS.format(own=6).strip("\n"),
 )
 _add(
     "return_call_indirect_cross",
-    _TAIL_LOCALS,
-    "f = c.func\n" + _TAIL_CROSS.format(own=9).strip("\n"),
+    TAIL_LOCALS,
+    "f = c.func\n" + TAIL_CROSS.format(own=9).strip("\n"),
 )
 for _mode, _text in (("s", "fp[pc[8]]"), ("r", "r")):
     _add(
         f"return_call_indirect_{_mode}",
-        _TAIL_LOCALS + _FIND_LOCALS,
+        TAIL_LOCALS + _FIND_LOCALS,
         _FIND.format(index=_text).strip("\n")
         + "\nif f.inst != c.inst:\n"
         + "    if f.inst != NULL:\n"
         + "        c.func = f\n"
         + "        return h_return_call_indirect_cross(pc, fp, mem, c, fuel, r, d, s)\n"
-        + "\n".join("    " + line for line in _ENTER.format(size=10).strip("\n").splitlines())
+        + "\n".join("    " + line for line in ENTER.format(size=10).strip("\n").splitlines())
         + "\n"
-        + _TAIL.format(own=9).strip("\n"),
+        + TAIL.format(own=9).strip("\n"),
     )
 # Stubs that a function's calls lead to: [function]
 _add(
@@ -341,7 +340,7 @@ if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 fp[pc[5]] = t.elems[x]
 """
-    + _go(6),
+    + go(6),
 )
 _add(
     "table_set",
@@ -353,9 +352,9 @@ if unlikely(x >= t.size):
     TRAP(TRAP_TABLE)
 t.elems[x] = fp[pc[5]]
 """
-    + _go(6),
+    + go(6),
 )
-_add("table_size", [], "fp[pc[4]] = (<cell_table*>(pc + 2))[0].size\n" + _go(6))
+_add("table_size", [], "fp[pc[4]] = (<cell_table*>(pc + 2))[0].size\n" + go(6))
 _add("table_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_TABLE)")
 _PAY = """
 paid = (n + {less}) >> {shift}
@@ -364,7 +363,7 @@ if unlikely(fuel < 0):
     c.owed = <int64_t>paid
     return leave(pc, fp, mem, c, fuel + <int64_t>paid, STATUS_RETRY)
 """
-_PAY_ELEMS = _PAY.format(less=7, shift=3)
+PAY_ELEMS = _PAY.format(less=7, shift=3)
 _PAY_BYTES = _PAY.format(less=63, shift=6)
 _BULK = ["uint64_t to", "uint64_t start", "uint64_t n", "uint64_t paid"]
 _OPERANDS = """
@@ -383,9 +382,9 @@ _add(
     "t = c.inst.tables[pc[3]]\n"
     + _OPERANDS.strip("\n")
     + "\nif unlikely(n > t.size or to > t.size - n):\n    TRAP(TRAP_TABLE)"
-    + _PAY_ELEMS
+    + PAY_ELEMS
     + "i = 0\nwhile i < n:\n    t.elems[to + i] = start\n    i += 1\n"
-    + _go(4),
+    + go(4),
 )
 _add(
     "table_copy",
@@ -393,9 +392,9 @@ _add(
     "t = c.inst.tables[pc[3]]\nu = c.inst.tables[pc[4]]"
     + _OPERANDS
     + _WITHIN.format("u.size", "t.size", "TABLE")
-    + _PAY_ELEMS
+    + PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
-    + _go(6),
+    + go(6),
 )
 _add(
     "table_init",
@@ -403,14 +402,14 @@ _add(
     "t = c.inst.tables[pc[4]]\nu = c.inst.elems + pc[3]"
     + _OPERANDS
     + _WITHIN.format("u.size", "t.size", "TABLE")
-    + _PAY_ELEMS
+    + PAY_ELEMS
     + "if n:\n    memmove(t.elems + to, u.elems + start, n * 8)\n"
-    + _go(6),
+    + go(6),
 )
-_add("elem_drop", [], "c.inst.elems[pc[2]].size = 0\n" + _go(4))
+_add("elem_drop", [], "c.inst.elems[pc[2]].size = 0\n" + go(4))
 
 # Memories: [first operand][memory]...
-_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> 16\n" + _go(4))
+_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> 16\n" + go(4))
 _add("memory_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_MEMORY)")
 _add(
     "memory_fill",
@@ -420,7 +419,7 @@ _add(
     + "if unlikely(n > m.length or to > m.length - n):\n    TRAP(TRAP_MEMORY)"
     + _PAY_BYTES
     + "if n:\n    memset(m.base + to, <int>(start & 0xff), n)\n    mark_written(m, to, n)\n"
-    + _go(4),
+    + go(4),
 )
 _add(
     "memory_copy",
@@ -430,7 +429,7 @@ _add(
     + _WITHIN.format("o.length", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.base + start, n)\n    mark_written(m, to, n)\n"
-    + _go(6),
+    + go(6),
 )
 _add(
     "memory_init",
@@ -440,7 +439,7 @@ _add(
     + _WITHIN.format("o.size", "m.length", "MEMORY")
     + _PAY_BYTES
     + "if n:\n    memmove(m.base + to, o.data + start, n)\n    mark_written(m, to, n)\n"
-    + _go(6),
+    + go(6),
 )
 # Before a store that does not note what it writes itself: note it.
 # [address slot][memory][width, and 256 for an address of 64 bits][-][offset]
@@ -459,6 +458,6 @@ if o <= m.length and e <= m.length - o and e + o + n <= m.length:
     m.dirty[e >> 12] = 1
     m.dirty[(e + n - 1) >> 12] = 1
 """
-    + _go(8),
+    + go(8),
 )
-_add("data_drop", [], "c.inst.datas[pc[2]].size = 0\n" + _go(4))
+_add("data_drop", [], "c.inst.datas[pc[2]].size = 0\n" + go(4))

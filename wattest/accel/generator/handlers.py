@@ -37,7 +37,7 @@ HEAD = '''# cython: language_level=3, boundscheck=False, wraparound=False, cdivi
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
-from libc.string cimport memmove, memset
+from libc.string cimport memcpy, memmove, memset
 from wattest.accel.structs cimport *
 
 cdef extern from "native.h" nogil:
@@ -457,8 +457,9 @@ class Generator:
 
     def special(self) -> None:
         from wattest.accel.generator.control import SPECIAL
+        from wattest.accel.generator.references import REFERENCES
 
-        for name, locals_, body in SPECIAL:
+        for name, locals_, body in (*SPECIAL, *REFERENCES):
             self.one(name, locals_, body)
 
     def run(self) -> tuple[str, str]:

@@ -19,6 +19,9 @@ cdef bint skip_dead(Low* l) noexcept nogil:
         elif op == 0x05:
             if depth == 0:
                 return True
+        elif op == 0x1F:
+            depth += 1
+            skip_try_table(l)
         elif op == 0x02 or op == 0x03 or op == 0x04:
             depth += 1
             if l.p[0] == 0x63 or l.p[0] == 0x64:
@@ -54,7 +57,8 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
             leb_s(&l.p)
     elif (
         op == 0x0C or op == 0x0D or op == 0x10 or op == 0x12 or 0x20 <= op <= 0x26
-        or op == 0x3F or op == 0x40 or op == 0xD2
+        or op == 0x3F or op == 0x40 or op == 0xD2 or op == 0x08 or op == 0x14 or op == 0x15
+        or op == 0xD5 or op == 0xD6
     ):
         leb_u(&l.p)
     elif op == 0xFC:
@@ -63,6 +67,8 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
             leb_u(&l.p)
             if sub == 8 or sub == 10 or sub == 12 or sub == 14:
                 leb_u(&l.p)
+    elif op == 0xFB:
+        skip_aggregate(l)
     elif op == 0xFD:
         sub = leb_u(&l.p)
         if sub == 0x0C or sub == 0x0D:
@@ -72,6 +78,35 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
             l.p += VECTORS[sub].lanes
         elif sub < 0x120:
             l.p += VECTORS[sub].lanes
+
+cdef void skip_aggregate(Low* l) noexcept nogil:
+    cdef uint64_t sub = leb_u(&l.p)
+    if sub == 0x18 or sub == 0x19:
+        l.p += 1
+        leb_u(&l.p)
+        leb_s(&l.p)
+        leb_s(&l.p)
+    elif 0x14 <= sub <= 0x17:
+        leb_s(&l.p)
+    elif sub <= 0x13 and sub != 0x0F:
+        leb_u(&l.p)
+        if 2 <= sub <= 5 or 8 <= sub <= 0x0A or 0x11 <= sub <= 0x13:
+            leb_u(&l.p)
+
+cdef void skip_try_table(Low* l) noexcept nogil:
+    cdef uint64_t i
+    cdef uint8_t kind
+    cdef uint64_t count
+    if l.p[0] == 0x63 or l.p[0] == 0x64:
+        l.p += 1
+    leb_s(&l.p)
+    count = leb_u(&l.p)
+    for i in range(count):
+        kind = l.p[0]
+        l.p += 1
+        if kind < 2:
+            leb_u(&l.p)
+        leb_u(&l.p)
 
 cdef void skip_memarg(Low* l) noexcept nogil:
     if leb_u(&l.p) & 0x40:
@@ -142,6 +177,8 @@ cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
         b.fixups >= 0 or b.jump >= 0 or b.other >= 0
     )
     cdef bint after = reachable or joined
+    if b.clauses:
+        region(l, b.target, <int32_t>l.length, b.first, b.clauses)
     if joined:
         if reachable:
             settle_top(l, b.results)

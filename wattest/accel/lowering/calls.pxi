@@ -1,6 +1,6 @@
 # Calls.
 
-cdef void lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
+cdef int32_t lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
     cdef int32_t pos
     cdef uint32_t params = l.m.type_params[type_index]
     settle_top(l, <int32_t>params)
@@ -15,6 +15,7 @@ cdef void lower_call(Low* l, Func* func, uint32_t type_index) noexcept nogil:
     note_call(l, pos, l.height - <int32_t>params)
     pop_to(l, l.height - <int32_t>params)
     push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
+    return pos
 
 cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     cdef uint32_t type_index = <uint32_t>leb_u(&l.p)
@@ -43,6 +44,8 @@ cdef void lower_indirect(Low* l, bint tail) noexcept nogil:
     l.code[pos + 9] = <int32_t>l.func.slots
     may_trap(l, pos)
     note_call(l, pos, l.height - params)
+    if tail:
+        past_here(l, pos)
     pop_to(l, l.height - params)
     push_slots(l, <int32_t>l.m.type_results[type_index], l.m.wide_results[type_index])
     if tail:
@@ -55,7 +58,8 @@ cdef void lower_return_call(Low* l) noexcept nogil:
     cdef int32_t pos
     if func.inst == NULL:
         # A host function: called, and its results returned.
-        lower_call(l, func, l.m.func_types[index])
+        pos = lower_call(l, func, l.m.func_types[index])
+        past_here(l, pos)
         emit_return(l)
         return
     settle_top(l, params)

@@ -82,6 +82,7 @@ cdef void lower_body(Low* l) noexcept nogil:
                     l.failed = True
                     return
             b.loop = l.nloops
+            l.loops[b.loop] = -1
             l.nloops += 1
             b.target = <int32_t>l.length
             b.offset = here(l)
@@ -160,6 +161,30 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_prefixed(l)
         elif op == 0xFD:
             lower_vector(l)
+        elif op == 0xFB:
+            lower_aggregate(l)
+        elif op == 0x1F:
+            lower_try_table(l)
+        elif op == 0x08:
+            lower_throw(l)
+            reachable = False
+        elif op == 0x0A:
+            lower_throw_ref(l)
+            reachable = False
+        elif op == 0x14:
+            lower_call_ref(l, False)
+        elif op == 0x15:
+            close_sites(l)
+            lower_call_ref(l, True)
+            reachable = False
+        elif op == 0xD3:
+            lower_binary(l, 0x51)
+        elif op == 0xD4:
+            lower_non_null(l)
+        elif op == 0xD5:
+            lower_br_on_null(l, <uint32_t>leb_u(&l.p))
+        elif op == 0xD6:
+            lower_br_on_non_null(l, <uint32_t>leb_u(&l.p))
         else:
             l.failed = True
 
@@ -169,6 +194,8 @@ cdef void free_lowered(Lowered* x) noexcept nogil:
         free(x.code)
         free(x.traps)
         free(x.edges)
+        free(x.tries)
+        free(x.clauses)
         free(x)
 
 cdef int lower_into(
@@ -176,7 +203,7 @@ cdef int lower_into(
 ) noexcept nogil:
     """Lower a function; returns 0, or -1 for want of memory, or -2 for a fault.
 
-    Code, traps and edges are the caller's to free, whatever comes out."""
+    Code, traps, edges, tries and clauses are the caller's to free, whatever comes out."""
     cdef size_t i
     cdef int status = 0
     l.m = m
@@ -222,6 +249,8 @@ cdef int lower_function(
         free(l.code)
         free(l.traps)
         free(l.edges)
+        free(l.tries)
+        free(l.clauses)
         free(out)
         return status
     out.code = <int32_t*>realloc(l.code, l.length * sizeof(int32_t))
@@ -232,6 +261,9 @@ cdef int lower_function(
     out.ntraps = l.ntraps
     out.edges = l.edges
     out.nedges = l.nedges
+    out.tries = l.tries
+    out.ntries = l.ntries
+    out.clauses = l.clauses
     func.lowered = out
     func.code = out.code
     return 0
@@ -257,6 +289,8 @@ cdef Notes* take_notes(
     free(l.code)
     free(l.traps)
     free(l.edges)
+    free(l.tries)
+    free(l.clauses)
     if not good:
         free_notes(n)
         return NULL

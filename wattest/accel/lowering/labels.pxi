@@ -11,7 +11,17 @@ cdef void connect(Low* l, Label* b, int32_t edge, bint charged) noexcept nogil:
     cdef int32_t node
     if b.kind == KIND_LOOP:
         l.code[edge] = b.target - edge
-        l.code[edge + 1] = <int32_t>l.loops[b.loop] if charged else 0
+        l.code[edge + 1] = 0
+        if charged and l.loops[b.loop] >= 0:
+            l.code[edge + 1] = <int32_t>l.loops[b.loop]
+        elif charged:
+            # From a try_table in the loop's first segment, which is still open.
+            node = new_node(l, edge + 1)
+            if node < 0:
+                return
+            l.nodes[node].open = b.began
+            l.nodes[node].next = l.sites
+            l.sites = node
         edge_to(l, edge, b.offset)
         note_edge(l, edge, b.height, b.params, slot_of(l, b.height), b.target)
         return
@@ -62,6 +72,8 @@ cdef Label* push_label(Low* l, int32_t kind, BlockType* t) noexcept nogil:
     b.loop = -1
     b.target = 0
     b.offset = 0
+    b.first = b.clauses = 0
+    b.began = l.count
     return b
 
 cdef uint8_t WIDE[2]

@@ -40,8 +40,10 @@ cdef struct Label:
     int32_t jump
     int32_t aside
     int32_t loop
-    int32_t target
+    int32_t target               # of a loop, or where the body of a try_table begins
     uint32_t offset
+    int32_t first, clauses       # of a try_table
+    int64_t began                # instructions before it
 
 cdef struct BlockType:
     int32_t params, results
@@ -59,6 +61,17 @@ cdef struct Place:
     int32_t pos
     uint32_t offset
 
+# What of the code the clauses of a try_table cover, the innermost ones first
+cdef struct Try:
+    int32_t start, end
+    int32_t first, count
+
+cdef struct Clause:
+    int32_t kind                 # of the binary format: 1 and 3 hand the exception on
+    RType* tag                   # NULL: all
+    int32_t pos                  # the cell that leads to its label
+    int32_t slot                 # where the label's values begin
+
 cdef struct Lowered:
     int32_t* code
     size_t length
@@ -66,6 +79,9 @@ cdef struct Lowered:
     size_t ntraps
     Place* edges
     size_t nedges
+    Try* tries
+    size_t ntries
+    Clause* clauses
 
 cdef struct Module_:
     const uint8_t* binary
@@ -78,7 +94,7 @@ cdef struct Module_:
     const uint8_t** wide_results
     uint8_t* mem64
     uint8_t* table64
-    void** types
+    RType** types
     uint32_t* func_types
     uint8_t* global_class
     uint32_t nfuncs
@@ -101,6 +117,10 @@ cdef struct Low:
     size_t ntraps, traps_room
     Place* edges
     size_t nedges, edges_room
+    Try* tries
+    size_t ntries, tries_room
+    Clause* clauses
+    size_t nclauses, clauses_room
     bint failed
     # Frame
     int32_t link

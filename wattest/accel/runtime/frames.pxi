@@ -35,7 +35,10 @@ cdef class FuncNotes:
             raise RuntimeError(f"function {func.index} was lowered otherwise than before")
         syntax = self.native.module.funcs[self.position()]
         self.locals = (<Signature>func.sig).params + b"".join(
-            [bytes([code_of(valtype)]) * count for count, valtype in syntax.code.locals]
+            [
+                bytes([code_of(close_valtype(valtype, self.native.module.types))]) * count
+                for count, valtype in syntax.code.locals
+            ]
         )
         places = {low.traps[i].pos: low.traps[i].offset for i in range(low.ntraps)}
         edges = {low.edges[i].pos: low.edges[i].offset for i in range(low.nedges)}
@@ -88,7 +91,7 @@ cdef class FuncNotes:
         return place
 
 
-cdef tuple values_at(FuncNotes notes, tuple place, uint64_t* fp):
+cdef tuple values_at(State state, FuncNotes notes, tuple place, uint64_t* fp):
     """The operands of a frame."""
     cdef uint64_t words[2]
     cdef uint64_t value
@@ -98,7 +101,7 @@ cdef tuple values_at(FuncNotes notes, tuple place, uint64_t* fp):
         for i in range(len(operand) // 2):
             value = operand[2 + 2 * i]
             words[i] = value if operand[1 + 2 * i] == IN_CONST else fp[value]
-        found += take_values(bytes([operand[0]]), words)
+        found += take_values(state, bytes([operand[0]]), words)
     return tuple(found)
 
 
@@ -162,11 +165,11 @@ cdef class Machine:
                 place = notes.place(pos)
                 if place[0] != offset:
                     raise RuntimeError(f"function {func.index}: two places for {pos}")
-                operands = values_at(notes, place, fp)
+                operands = values_at(state, notes, place, fp)
             frames.append(_FrameState(
                 <object>func.obj,
                 offset,
-                tuple(take_values(notes.locals, fp)),
+                tuple(take_values(state, notes.locals, fp)),
                 operands,
             ))
         calling = None
@@ -176,7 +179,7 @@ cdef class Machine:
             sig = <Signature>func.sig
             calling = _HostCall(
                 <object>func.obj,
-                tuple(take_values(sig.params, fp)),
+                tuple(take_values(state, sig.params, fp)),
             )
         return _MachineState(tuple(frames), owed, calling)
 
@@ -381,6 +384,7 @@ cdef class Builder:
         machine.ctx = self.ctx
         machine.root = root
         machine.in_host = state.calling is not None
+        self.state.objects.machines.add(machine)
         return machine
 
 

@@ -5,6 +5,7 @@ cdef class HostHandle:
     cdef Func func
     cdef uint64_t code[2]
     cdef Signature sig
+    cdef TypeHandle kind
     cdef object fn
     cdef object lower
     cdef object caller
@@ -19,7 +20,8 @@ cdef class HostHandle:
         f.params = f.locals = <uint32_t>len(self.sig.wide_params)
         f.results = <uint32_t>len(self.sig.wide_results)
         f.link = max(f.params, f.results)
-        f.type = <void*>host.type
+        self.kind = type_handle(host.type)
+        f.type = &self.kind.rec
         f.obj = <void*>host
         f.kind = FUNC_HOST
         f.sig = <void*>self.sig
@@ -84,7 +86,7 @@ cdef class Cell:
     def __init__(self, State state, valtype, value):
         self.code = code_of(valtype)
         # Numbers are of no store: a global of theirs does not keep one alive.
-        self.states = [state] if self.code == c'r' or self.code == c'e' else [None]
+        self.states = [state] if self.code in b"reax" else [None]
         self.set(value)
 
     def join(self, State state):
@@ -97,7 +99,7 @@ cdef class Cell:
         """Its value."""
         if self.code == c'v':
             return (<char*>self.slot)[:16]
-        return value_of_slot(self.code, self.slot[0])
+        return value_of_slot(self.states[0], self.code, self.slot[0])
 
     def set(self, value):
         """Change its value."""
@@ -152,7 +154,7 @@ cdef class Elements:
         if all(state is not known for known in self.states):
             self.states.append(state)
             for i in range(self.rec.size):
-                slot_of_value(state, self.code, value_of_slot(self.code, self.rec.elems[i]))
+                slot_of_value(state, self.code, value_of_slot(self.states[0], self.code, self.rec.elems[i]))
 
     cdef uint64_t _slot(self, object value) except? 0xDEADBEEFDEADBEEF:
         cdef uint64_t slot = 0
@@ -170,7 +172,7 @@ cdef class Elements:
         if not 0 <= index < self.rec.size:
             raise IndexError(index)
         i = index
-        return value_of_slot(self.code, self.rec.elems[i])
+        return value_of_slot(self.states[0], self.code, self.rec.elems[i])
 
     def __setitem__(self, index, value):
         cdef uint64_t i

@@ -5,6 +5,7 @@ cdef class NativeModule:
     cdef Module_ m
     cdef object binary
     cdef list sigs
+    cdef list kinds
     cdef object module
     cdef object stack_types
     cdef object slow_types
@@ -21,7 +22,7 @@ cdef class NativeModule:
         self.m.ntypes = count
         self.m.type_params = <uint32_t*>calloc(count + 1, 4)
         self.m.type_results = <uint32_t*>calloc(count + 1, 4)
-        self.m.types = <void**>calloc(count + 1, sizeof(void*))
+        self.m.types = <RType**>calloc(count + 1, sizeof(RType*))
         self.m.wide_params = <const uint8_t**>calloc(count + 1, sizeof(void*))
         self.m.wide_results = <const uint8_t**>calloc(count + 1, sizeof(void*))
         addresses = [t.desc for t in module.imports if isinstance(t.desc, MemType)]
@@ -39,10 +40,13 @@ cdef class NativeModule:
         globals_ += [item.type for item in module.globals]
         self.m.global_class = <uint8_t*>calloc(len(globals_) + 1, 1)
         self.sigs = []
+        self.kinds = []
         for i in range(count):
             sig = Signature(types[i])
             self.sigs.append(sig)
-            self.m.types[i] = <void*>types[i]
+            kind = type_handle(types[i])
+            self.kinds.append(kind)
+            self.m.types[i] = &(<TypeHandle>kind).rec
             self.m.type_params[i] = <uint32_t>len((<Signature>sig).wide_params)
             self.m.type_results[i] = <uint32_t>len((<Signature>sig).wide_results)
             self.m.wide_params[i] = <const uint8_t*><char*>(<Signature>sig).wide_params
@@ -53,8 +57,7 @@ cdef class NativeModule:
             i += 1
         self.m.nfuncs = i
         for i in range(len(globals_)):
-            code = code_of(globals_[i].valtype)
-            self.m.global_class[i] = {c'd': 2, c'f': 3, c'v': 8}.get(code, 1)
+            self.m.global_class[i] = {F64: 2, F32: 3, V128: 8}.get(globals_[i].valtype, 1)
         self.module = module
 
     cdef object types_at(self, Py_ssize_t position, list offsets):
@@ -98,6 +101,7 @@ cdef class Instance:
     cdef object owner
     cdef list funcs
     cdef list handles
+    cdef list tags
     cdef list mems
     cdef list elems
     cdef object kind_seen
@@ -115,6 +119,7 @@ cdef class Instance:
         self.owner = owner
         self.funcs = owner.funcs
         self.handles = []
+        self.tags = []
         self.inst.state = <void*>state
         self.inst.owner = <void*>self
         self.inst.tracked = state.store.track_writes
@@ -190,7 +195,13 @@ cdef class Instance:
             begin, end = datas[i]
             self.inst.datas[i].data = self.native.m.binary + <size_t>begin
             self.inst.datas[i].size = end - begin
+        self.inst.tags = <RType**>calloc(len(self.owner.tags) + 1, sizeof(RType*))
+        for i in range(len(self.owner.tags)):
+            kind = tag_handle(self.owner.tags[i])
+            self.inst.tags[i] = &(<TypeHandle>kind).rec
+            self.tags.append(kind)
         self.handles += [mems, tables, globals_, elems]
+        self.state.roots.append((tables, globals_, elems))
 
     # Segments, by their indices
 
@@ -225,6 +236,7 @@ cdef class Instance:
         free(self.inst.globals)
         free(self.inst.elems)
         free(self.inst.datas)
+        free(self.inst.tags)
 
     cdef object seen(self, object kind):
         """What host functions of that kind see of the instance that calls."""

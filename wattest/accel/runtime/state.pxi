@@ -34,6 +34,9 @@ cdef class State:
     cdef uint64_t done[1]
     cdef uint64_t cross[1]
     cdef public dict keep
+    cdef Objects objects
+    # (tables, globals, element segments) of each instance
+    cdef list roots
     cdef list starts
     cdef list owners
     cdef int64_t mark
@@ -79,6 +82,9 @@ cdef class State:
         self.noted = {}
         self.slice = FIRST_SLICE
         self.keep = {}
+        self.objects = Objects(limits.heap_fields)
+        self.ctx.heap = &self.objects.heap
+        self.roots = []
         self.starts = []
         self.owners = []
         self.names = {}
@@ -254,6 +260,102 @@ cdef class State:
             host = False
             link = fp + func.link
 
+    cdef uint64_t* live_end(self) except NULL:
+        """Behind the last word of the stack that can be of use."""
+        cdef Func* func
+        cdef uint64_t* found
+        if not self.nesting:
+            return self.stack
+        if self.in_host:
+            return self.top
+        func = self.find(<uint64_t>self.ctx.pc)
+        found = self.ctx.fp + func.link + 3 + func.slots
+        return found if found < self.end else self.end
+
+    # Exceptions
+
+    cdef int throw_(self) except -1:
+        """Do what the `throw` or `throw_ref` at the current place does."""
+        cdef Ctx* c = &self.ctx
+        cdef uint64_t* fp = c.fp + c.pc[2]
+        cdef uint64_t slot = fp[0]
+        cdef Object* o
+        if c.status == STATUS_THROW:
+            o = self.objects.make(self, c.inst.tags[c.pc[3]], 0)
+            put_slots(o, fp)
+            slot = <uint64_t>o
+        if not self.caught(slot, False):
+            raise GuestException(self.objects.handle(self, slot), self.backtrace())
+        return 0
+
+    cdef bint caught(self, uint64_t slot, bint by_host) except -1:
+        """Go to the handler of an exception thrown at the current place, or by the host function
+        that runs; False, and nothing changed, where there is none."""
+        cdef Ctx* c = &self.ctx
+        cdef Object* o = <Object*>slot
+        cdef int32_t* pc = c.pc
+        cdef uint64_t* fp = c.fp
+        cdef uint64_t* callee
+        cdef Func* func
+        cdef Lowered* low
+        cdef Try* t
+        cdef Clause* clause
+        cdef size_t i
+        cdef int32_t k
+        cdef int64_t pos
+        cdef uint32_t count
+        cdef bint inside = not by_host
+        func = c.func if by_host else self.find(<uint64_t>pc)
+        while True:
+            if inside:
+                low = <Lowered*>func.lowered
+                pos = pc - low.code
+                for i in range(low.ntries):
+                    t = &low.tries[i]
+                    if not t.start <= pos < t.end:
+                        continue
+                    if t.count < 0:
+                        break
+                    for k in range(t.first, t.first + t.count):
+                        clause = &low.clauses[k]
+                        if clause.tag != NULL and clause.tag != o.type:
+                            continue
+                        count = 0
+                        if clause.tag != NULL:
+                            count = o.type.slots
+                            memcpy(fp + clause.slot, o.slots, 8 * <size_t>count)
+                        if clause.kind & 1:
+                            fp[clause.slot + <int32_t>count] = slot
+                        c.pc = low.code + clause.pos
+                        c.fp = fp
+                        c.inst = func.inst
+                        return True
+            callee = fp
+            pc = <int32_t*>(fp + func.link)[0]
+            fp = fp - (fp + func.link)[1]
+            if pc == <int32_t*>self.cross:
+                pc = <int32_t*>(callee - 3)[0]
+            if pc == <int32_t*>self.done:
+                return False
+            # Within the call that returns there.
+            pc -= 1
+            func = self.find(<uint64_t>pc)
+            inside = True
+
+    # Objects
+
+    def new_struct(self, deftype, list values):
+        """A structure with these values of its fields."""
+        return self.objects.handle(self, self.objects.new(self, type_handle(deftype), values))
+
+    def new_array(self, deftype, list values):
+        """An array with these elements."""
+        return self.objects.handle(self, self.objects.new(self, type_handle(deftype), values))
+
+    def contents(self, address):
+        """Values of the fields or elements of an object that a handle stands for."""
+        return self.objects.contents(self, address)
+
     cdef tuple backtrace_of(self, Ctx* c, uint64_t* fp, bint in_host):
         return tuple([
             self.info(<Func*><uint64_t>func, offset)
@@ -370,6 +472,7 @@ cdef class State:
             machine = Machine.__new__(Machine)
             machine.state_ = self
             machine.stack = stack
+            self.objects.machines.add(machine)
             machine.ctx = c[0]
             machine.root = self.root
             machine.in_host = self.in_host if first is None else True
@@ -532,7 +635,7 @@ cdef class State:
         fp = self.top
         put_values(self, sig.params, args, fp)
         self.call_slots(f)
-        return take_values(sig.results, fp)
+        return take_values(self, sig.results, fp)
 
     def machine(self, state):
         """A machine that goes on from a state.
@@ -568,7 +671,7 @@ cdef class State:
             self.root = machine.root
             self.run()
             sig = machine.root
-            return take_values(sig.results, self.stack)
+            return take_values(self, sig.results, self.stack)
         except BaseException as error:
             self.left(error)
             raise
@@ -639,6 +742,12 @@ cdef class State:
                 c.pc += 4
             elif c.status == STATUS_GROW_TABLE:
                 self.grow_table()
+            elif c.status == STATUS_ROOM:
+                self.sync()
+                self.objects.room(self, c.heap.want_size, c.heap.want_fields)
+            elif c.status == STATUS_THROW or c.status == STATUS_THROW_REF:
+                self.sync()
+                self.throw_()
             elif c.status == STATUS_NEXT:
                 pass
             elif c.status == STATUS_FOREIGN:
@@ -683,7 +792,7 @@ cdef class State:
             self.sync()
             self.next_slice(cost)
         c.fuel -= cost
-        table.grow(count, value_of_slot(elems.code, fp[0]))
+        table.grow(count, value_of_slot(self, elems.code, fp[0]))
         fp[0] = size
         c.pc += 4
         return 0
@@ -729,9 +838,17 @@ cdef class State:
             else:
                 results = host.code(
                     (<Instance>c.inst.owner).owner,
-                    take_values(sig.params, fp),
+                    take_values(self, sig.params, fp),
                 )
                 put_values(self, sig.results, results, fp)
+        except GuestException as error:
+            if not self.caught(slot_of_value(self, c'x', error.exception), True):
+                frame = FrameInfo(None, None, host.name, None)
+                error.backtrace = (*error.backtrace, frame, *self.backtrace())
+                raise
+            self.in_host = False
+            self.same_slice()
+            return 0
         except RecursionError:
             if self.nesting == 1:
                 raise

@@ -1,7 +1,8 @@
 # Values: as slots hold them, as the reference's runtime and as Python see them.
 
 cdef int code_of(object valtype) except -1:
-    """i: i32, l: i64, f: f32, d: f64, v: v128, r: a function, e: any other reference."""
+    """i: i32, l: i64, f: f32, d: f64, v: v128; references by their hierarchies, r: func,
+    e: extern, a: any, x: exn."""
     if valtype is I32:
         return c'i'
     if valtype is I64:
@@ -11,7 +12,8 @@ cdef int code_of(object valtype) except -1:
     if valtype is F64:
         return c'd'
     if isinstance(valtype, RefType):
-        return c'r' if top_heaptype(valtype.heap) is FUNC else c'e'
+        top = top_heaptype(valtype.heap)
+        return c'r' if top is FUNC else c'e' if top is EXTERN else c'a' if top is ANY else c'x'
     if valtype is V128:
         return c'v'
     raise ValidationError(f"unsupported type: {valtype!r}")
@@ -41,7 +43,7 @@ cdef class Signature:
             return
         self.params = bytes([code_of(t) for t in comp.params])
         self.results = bytes([code_of(t) for t in comp.results])
-        self.reference = any(code in b"rev" for code in self.params + self.results)
+        self.reference = any(code in b"reaxv" for code in self.params + self.results)
 
         self.wide_params = halves(self.params)
         self.wide_results = halves(self.results)
@@ -60,7 +62,7 @@ cdef int put_values(State state, bytes codes, values, uint64_t* fp) except -1:
     return 0
 
 
-cdef list take_values(bytes codes, uint64_t* fp):
+cdef list take_values(State state, bytes codes, uint64_t* fp):
     """The values that stand in slots, one after the other."""
     cdef Py_ssize_t i
     cdef list values = []
@@ -69,7 +71,7 @@ cdef list take_values(bytes codes, uint64_t* fp):
             values.append((<char*>fp)[:16])
             fp += 2
         else:
-            values.append(value_of_slot(codes[i], fp[0]))
+            values.append(value_of_slot(state, codes[i], fp[0]))
             fp += 1
     return values
 
@@ -77,7 +79,7 @@ cdef list take_values(bytes codes, uint64_t* fp):
 cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADBEEFDEADBEEF:
     """A value as it stands in a slot."""
     cdef double x
-    if code == c'i':
+    if code == c'i' or code == c'b' or code == c'h':
         return <uint32_t>(<unsigned long long>value)
     if code == c'l':
         return <unsigned long long>value
@@ -92,14 +94,49 @@ cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADB
         return 0
     if code == c'r':
         return <uint64_t>func_of(state, value)
-    state.keep[<uint64_t><void*>value] = value
-    return <uint64_t><void*>value
+    if code == c'x':
+        return exception_slot(state, value)
+    if code == c'e':
+        if not isinstance(value, _Externalized):
+            state.keep[<uint64_t><void*>value] = value
+            return <uint64_t><void*>value | 2
+        value = value.value
+    return any_slot(state, value)
 
 
-cdef object value_of_slot(int code, uint64_t slot):
+cdef uint64_t any_slot(State state, object value) except? 0xDEADBEEFDEADBEEF:
+    """A value of the hierarchy of any, not null."""
+    if type(value) is int:
+        return <uint32_t>(<uint64_t>value << 1 | 1)
+    if isinstance(value, _Internalized):
+        value = value.value
+        state.keep[<uint64_t><void*>value] = value
+        return <uint64_t><void*>value | 2
+    if not isinstance(value, (NativeStruct, NativeArray)):
+        raise TypeError(f"{value!r} belongs to another engine")
+    if value.state is not state:
+        raise TypeError(f"{value!r} belongs to another store")
+    return value.address
+
+
+cdef uint64_t exception_slot(State state, object value) except 0:
+    """An exception, which is made here unless it has been before."""
+    cdef uint64_t slot
+    known = value.__dict__.get("_native")
+    if known is not None and known[0] is state:
+        return known[1]
+    state.keep[<uint64_t><void*>value.tag] = value.tag
+    slot = state.objects.new(state, tag_handle(value.tag), value.values)
+    if known is None:
+        value.__dict__["_native"] = (state, slot)
+        state.objects.handles[slot] = value
+    return slot
+
+
+cdef object value_of_slot(State state, int code, uint64_t slot):
     """The value that stands in a slot."""
     cdef float s
-    if code == c'i':
+    if code == c'i' or code == c'b' or code == c'h':
         return <uint32_t>slot
     if code == c'l':
         return slot
@@ -114,7 +151,22 @@ cdef object value_of_slot(int code, uint64_t slot):
         return None
     if code == c'r':
         return <object>(<Func*>slot).obj
-    return <object><void*>slot
+    if code == c'x':
+        return state.objects.handle(state, slot)
+    if slot & 3 == 2:
+        if code == c'e':
+            return <object><void*>(slot - 2)
+    elif code == c'a':
+        return <uint32_t>slot >> 1 if slot & 1 else state.objects.handle(state, slot)
+    # Of the other hierarchy: one wrapper as long as anybody holds it.
+    found = state.objects.wrappers.get(slot)
+    if found is None:
+        if code == c'a':
+            found = _Internalized(<object><void*>(slot - 2))
+        else:
+            found = _Externalized(value_of_slot(state, c'a', slot))
+        state.objects.wrappers[slot] = found
+    return found
 
 
 cdef object lifted(int code, uint64_t slot):
@@ -129,7 +181,7 @@ cdef object lifted(int code, uint64_t slot):
         if x != x and slot != 0x7FF8000000000000:
             return _F64Value(slot)
         return x
-    return value_of_slot(code, slot)
+    return value_of_slot(None, code, slot)
 
 
 cdef bint lowered_fast(int code, object value, uint64_t* slot) except -1:

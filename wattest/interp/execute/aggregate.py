@@ -60,6 +60,11 @@ def pack_field(storage: StorageType, value: Any) -> Any:
     return value & _MASKS[storage] if storage in _MASKS else value
 
 
+def default_field(storage: StorageType) -> Any:
+    """The default value of a field (spec 4.2.1, *default*)."""
+    return _DEFAULTS.get(storage)
+
+
 def sign_extend_field(storage: StorageType, value: int) -> int:
     """*unpackfield* with sign extension, as an unsigned i32."""
     sign = 0x80 if storage is I8 else 0x8000

@@ -1,0 +1,173 @@
+# A store's heap: making objects from Python, handles, and what is alive.
+
+cdef class Objects:
+    """The heap of a store, and the handles that Python holds."""
+    cdef Heap heap
+    # Addresses of objects that Python holds to their handles
+    cdef object handles
+    # References to what stands for them in the other hierarchy
+    cdef object wrappers
+    # Stopped runs, whose stacks refer to objects
+    cdef object machines
+
+    def __cinit__(self):
+        memset(&self.heap, 0, sizeof(Heap))
+        self.heap.trigger = <uint64_t>16 << 20
+
+    def __init__(self, limit):
+        self.heap.limit = min(limit, 0x7FFFFFFFFFFFFFFF)
+        self.handles = WeakValueDictionary()
+        self.wrappers = WeakValueDictionary()
+        self.machines = WeakSet()
+
+    def __dealloc__(self):
+        heap_clear(&self.heap)
+
+    cdef void mark_range(self, const uint64_t* start, uint64_t count) noexcept:
+        """Mark whatever of these words are addresses of objects."""
+        cdef uint64_t i
+        for i in range(count):
+            mark_word(&self.heap, start[i])
+
+    cdef int collect(self, State state) except -1:
+        """Give back all objects that nothing refers to."""
+        cdef Heap* h = &self.heap
+        cdef Machine machine
+        cdef Elements elements
+        cdef Cell cell
+        cdef uint64_t* top = state.live_end()
+        h.failed = 0
+        if top > state.stack:
+            self.mark_range(state.stack, top - state.stack)
+        for address in list(self.handles.keys()):
+            mark_word(h, address)
+        for machine in list(self.machines):
+            self.mark_range(<const uint64_t*><char*>machine.stack, len(machine.stack) // 8)
+        for tables, cells, segments in state.roots:
+            for elements in tables:
+                if elements.code != c'r':
+                    self.mark_range(elements.rec.elems, elements.rec.size)
+            for elements in segments:
+                if elements.code != c'r':
+                    self.mark_range(elements.rec.elems, elements.rec.size)
+            for cell in cells:
+                if cell.code == c'a' or cell.code == c'e' or cell.code == c'x':
+                    mark_word(h, cell.slot[0])
+        with nogil:
+            mark_all(h)
+            heap_sweep(h, not h.failed)
+        if h.failed:
+            raise MemoryError("no room to look for what is alive")
+        return 0
+
+    cdef int room(self, State state, uint64_t size, uint64_t fields) except -1:
+        """See to it that there is room for an object.
+
+        Raises:
+            LimitExceeded: the objects alive take too many fields.
+            MemoryError: the host has no room.
+        """
+        cdef Heap* h = &self.heap
+        if h.bytes > h.trigger or h.used + fields + OBJECT_FIELDS > h.limit:
+            self.collect(state)
+            if h.used + fields + OBJECT_FIELDS > h.limit:
+                error = LimitExceeded("heap fields", h.limit)
+                if state.nesting and not state.in_host:
+                    error.backtrace = state.backtrace()
+                raise error
+        if heap_room(h, size):
+            raise MemoryError("no room for an object")
+        return 0
+
+    cdef Object* make(self, State state, RType* type_, uint64_t length) except NULL:
+        """A new object, which the caller fills."""
+        cdef uint64_t size = object_size(type_, length)
+        cdef uint64_t fields = length if type_.kind == KIND_ARRAY else type_.fields
+        cdef uint64_t limit = self.heap.limit
+        cdef Object* made
+        if type_.kind == KIND_EXN:
+            # Exceptions are no part of what the limit counts.
+            self.heap.limit = 0xFFFFFFFFFFFFFFFF
+        try:
+            if not heap_has(&self.heap, size, fields):
+                self.room(state, size, fields)
+            made = heap_take(&self.heap, size, fields)
+        finally:
+            self.heap.limit = limit
+        if made == NULL:
+            raise MemoryError("no room for an object")
+        if type_.kind == KIND_EXN:
+            self.heap.used -= fields + OBJECT_FIELDS
+        made.type = type_
+        made.length = <uint32_t>length
+        made.mark = 0
+        return made
+
+    cdef object handle(self, State state, uint64_t slot):
+        """The handle of a structure, an array or an exception."""
+        cdef Object* o = <Object*>slot
+        found = self.handles.get(slot)
+        if found is not None:
+            return found
+        origin = <object>o.type.origin
+        if o.type.kind == KIND_STRUCT:
+            found = NativeStruct(state, slot, origin)
+        elif o.type.kind == KIND_ARRAY:
+            found = NativeArray(state, slot, origin)
+        else:
+            found = ExnInst(origin, self.contents(state, slot))
+            found.__dict__["_native"] = (state, slot)
+        self.handles[slot] = found
+        return found
+
+    cdef list contents(self, State state, uint64_t slot):
+        """Values of an object's fields or elements."""
+        cdef Object* o = <Object*>slot
+        cdef TypeHandle handle
+        cdef uint64_t i
+        cdef uint64_t word
+        cdef int code
+        cdef list values = []
+        handle = tag_handle(<object>o.type.origin) if o.type.kind == KIND_EXN \
+            else type_handle(<object>o.type.origin)
+        if o.type.kind != KIND_ARRAY:
+            return take_values(state, handle.codes, o.slots)
+        code = handle.codes[0]
+        for i in range(o.length):
+            if o.type.size == 16:
+                values.append((<char*>(o.slots + 2 * i))[:16])
+                continue
+            if o.type.size == 1:
+                word = (<uint8_t*>o.slots)[i]
+            elif o.type.size == 2:
+                word = (<uint16_t*>o.slots)[i]
+            elif o.type.size == 4:
+                word = (<uint32_t*>o.slots)[i]
+            else:
+                word = o.slots[i]
+            values.append(value_of_slot(state, code, word))
+        return values
+
+    cdef uint64_t new(self, State state, TypeHandle handle, values) except 0:
+        """An object that holds these values."""
+        cdef bint array_ = handle.rec.kind == KIND_ARRAY
+        cdef uint64_t count = len(values)
+        cdef uint64_t width = 2 if handle.rec.size == 16 else 1
+        cdef uint64_t* slots
+        cdef Object* o
+        cdef uint64_t i
+        slots = <uint64_t*>calloc(count * width + 1 if array_ else handle.rec.slots + 1, 8)
+        if slots == NULL:
+            raise MemoryError("no room for an object")
+        try:
+            # Values first, as they may need room themselves.
+            put_values(state, handle.codes * count if array_ else handle.codes, values, slots)
+            o = self.make(state, &handle.rec, count if array_ else 0)
+            if array_:
+                for i in range(count):
+                    put_element(o, i, slots + width * i)
+            else:
+                put_slots(o, slots)
+        finally:
+            free(slots)
+        return <uint64_t>o
