@@ -23,6 +23,7 @@ from wattest.audit import (
 )
 from wattest.audit.records import (
     Claim,
+    Commitments,
     Content,
     Entry,
     Environment,
@@ -100,6 +101,9 @@ VARIANTS = {
         policy=Policy("real", None, Limits()),
         external=External(3, ROOT, [("/d", True)], ["/inputs/x"]),
         reproducible=False,
+    ),
+    "committed": dataclasses.replace(
+        CLAIM, result=dataclasses.replace(RESULT, commitments=Commitments(10**7, 3, ROOT))
     ),
     "interrupted": dataclasses.replace(
         CLAIM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from spec_tests.tools import NO_WASM_TOOLS, run_wasm_tools, wasm_tools
+from wattest.interp.decode import decode_module
+from wattest.interp.decode.reader import Reader, read_s32, read_s64
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = ROOT / "tests" / "explain" / "programs" / "branches.wasm"
@@ -144,8 +147,45 @@ def test_a_trap_leaves_a_core_dump(wattest: Any, here: Path) -> None:
     assert "traps.wasm" in text
     frames = [line for line in done.stderr.splitlines() if line.startswith("  ")]
     assert len(frames) >= 3
+    assert _frames_of((here / "core").read_bytes()) == _told(done.stderr, TRAPS.read_bytes())
     for section in ("core", "coremodules", "coreinstances", "corestack"):
         assert section in text
     assert wattest("run", "--quiet", "--coredump", "other", BRANCHES).exit_code == 0
     assert not (here / "other").exists()
     assert wattest("run", "--coredump", "no/such/place", BRANCHES).exit_code == 73
+
+
+def _frames_of(dump: bytes) -> list[tuple[int, int]]:
+    """(function index, offset from its start) of each frame of a core dump."""
+    data = next(
+        dump[custom.start : custom.end]
+        for custom in decode_module(dump).customs
+        if custom.name == "corestack"
+    )
+    reader = Reader(data)
+    assert reader.byte() == 0
+    assert reader.name() == "main"
+    found = []
+    for _ in range(reader.u32()):
+        assert reader.byte() == 0
+        assert reader.u32() == 0  # one instance
+        found.append((reader.u32(), reader.u32()))
+        for _ in range(2):  # locals, operands
+            for _ in range(reader.u32()):
+                kind = reader.byte()
+                if kind in (0x7F, 0x7E):
+                    reader.take(read_s32 if kind == 0x7F else read_s64)
+                elif kind != 0x01:
+                    reader.skip({0x7D: 4, 0x7C: 8}[kind])
+    assert reader.pos == len(data)
+    return found
+
+
+def _told(stderr: str, program: bytes) -> list[tuple[int, int]]:
+    """The same from the trap's message."""
+    module = decode_module(program)
+    found = []
+    for index, offset in re.findall(r"\(function (\d+)\) at 0x([0-9a-f]+)", stderr):
+        code = module.funcs[int(index) - module.imported_func_count].code
+        found.append((int(index), int(offset, 16) - code.start))
+    return found

@@ -176,6 +176,28 @@ def test_a_cluster_that_is_not_there(wattest: Run, programs: Path, home: Path) -
     assert "tcp://127.0.0.1:9" in done.stderr
 
 
+def test_the_log_as_json(
+    wattest: Run, programs: Path, examples: Path, data: Path, home: Path, here: Path
+) -> None:
+    done = wattest("map", programs / "args.wasm", "--values", "1..3", "--log-json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["batch.start", *["job.end"] * 3, "batch.end"]
+    assert lines[0]["jobs"] == 3
+    assert lines[-1]["succeeded"] == 3
+    assert lines[-1]["root"] in done.stdout
+    assert {line["item"] for line in lines[1:-1]} == {"1", "2", "3"}
+    run = wattest("run", "--log-json", examples / "wordfreq.wasm")
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["job.start", "stderr", "message", "job.end"]
+    assert lines[1]["text"] == "wordfreq: no text below /inputs\n"
+    assert lines[3]["exitCode"] == run.exit_code == 3
+    assert lines[0]["job"] == json.loads(wattest("job", "list", "--json").stdout)[0]["id"]
+    missing = wattest("run", "--log-json", "none.wasm")
+    assert json.loads(missing.stderr.splitlines()[-1])["event"] == "message"
+    plain = wattest("run", "none.wasm")
+    assert plain.stderr.startswith("wattest: none.wasm")
+
+
 def test_a_policy_holds_for_many_jobs(
     wattest: Run, programs: Path, data: Path, home: Path, here: Path
 ) -> None:

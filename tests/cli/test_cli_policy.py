@@ -58,6 +58,15 @@ def test_origins_hold_for_redirects_too(wattest: Run, server: Server, here: Path
         assert other.requests == []
 
 
+def test_standard_input_has_an_origin_too(wattest: Run, programs: Path, here: Path) -> None:
+    (here / "secret").write_bytes(b"x")
+    allowed = programs.as_uri()
+    (here / "p.toml").write_text(f'[origins]\nallow = ["{allowed}/"]\n')
+    for source, status in ((programs / "args.wasm", 0), ("secret", 77), ("data:,x", 77)):
+        result = wattest("run", "--policy", "p.toml", "--stdin", source, programs / "args.wasm")
+        assert result.exit_code == status, result.stderr
+
+
 def test_only_signed_programs(wattest: Run, programs: Path, here: Path, server: Server) -> None:
     from wattest.audit.dsse import generate_key
 

@@ -229,6 +229,13 @@ def test_a_trace_beside_the_run(wattest: Wattest, run: Path) -> None:
     with (run / "t.gz").open("rb") as file:
         reader = TraceReader(file)
         assert len(list(reader)) > 10
+    # A guest that works in the same directory sees nothing of it.
+    options = ("--quiet", "--trace", "t3", "--dir", ".::/outputs", "-i", "a.txt")
+    live = wattest("run", *options, "wordfreq.wasm")
+    assert live.exit_code == 0
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".t3")]
+    with (run / "t3").open("rb") as file:
+        assert list(TraceReader(file))
     assert wattest("run", "--trace", "none/t", "wordfreq.wasm").exit_code == 73
     assert wattest("run", "--record", "none/b", "wordfreq.wasm").exit_code == 73
     assert not (run / "none").exists()

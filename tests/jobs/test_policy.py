@@ -89,6 +89,14 @@ def test_origins_that_are_not(write: Any, text: str) -> None:
         write(ALLOWED).allow_address(parse_address(text))
 
 
+def test_an_endpoint_is_an_origin_too(write: Any) -> None:
+    policies = write('[origins]\nallow = ["s3://bucket/", "https://s3.org/"]')
+    policies.allow_address(parse_address("s3://bucket/k", {"endpoint": "https://s3.org"}))
+    for option in ("endpoint", "endpoint_url", "Endpoint-URL"):
+        with pytest.raises(Forbidden, match=r"evil\.org"):
+            policies.allow_address(parse_address("s3://bucket/k", {option: "https://evil.org"}))
+
+
 def test_a_link_does_not_lead_out_of_an_allowed_directory(write: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "link").symlink_to("/etc/passwd")

@@ -7,6 +7,7 @@ import re
 import select
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,7 +16,7 @@ import click
 
 from wattest.audit import readable_json
 from wattest.cli.messages import printable, put, writing
-from wattest.cli.terminal import Tee, open_tee
+from wattest.cli.terminal import open_tee
 from wattest.cli.units import parse_duration
 from wattest.errors import InputError, JobError, OutputError, one_line
 from wattest.jobs.job import parse_labels
@@ -258,7 +259,7 @@ def _open_streams(log: RunLog, row: Row, names: list[str]) -> list[BinaryIO]:
     raise InputError(f"the results of {row.id} are not there")
 
 
-def _pass_on(file: BinaryIO, tee: Tee | None) -> bool:
+def _pass_on(file: BinaryIO, tee: Callable[[bytes], None] | None) -> bool:
     """Pass on some of what was written since the last time; returns whether there was some."""
     data = file.read(1 << 16)
     if data and tee is not None:

@@ -18,7 +18,7 @@ __all__ = ["job_of", "job_options"]
 _NAMES = (
     "env", "inputs", "outputs", "directories", "stdin", "engine", "entry_point", "invoke",
     "modules", "fuel", "timeout", "memory", "max_output", "more_limits", "clock", "seed",
-    "commit_every", "features", "program", "args",
+    "commit_every", "features", "features", "program", "args",
 )  # fmt: skip
 _FETCHING = ("lock", "fetch_limit", "ipfs_gateway", "policy")
 

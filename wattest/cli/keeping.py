@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from wattest.audit.files import written_whole
 from wattest.audit.tracefile import TraceWriter
@@ -59,6 +62,9 @@ class Kept:
         self._record = None if record is None else Path(record)
         self._place = None if record is None else check_writable(Path(record))
         self._recording: Recording | None = None
+        self._trace_path: Path | None = None
+        self._trace_place: Place | None = None
+        self._trace_file: IO[bytes] | None = None
         key = None if sign is None else read_private_key(sign)
         sinks: list[TraceSink] = []
         if trace is not None:
@@ -75,15 +81,29 @@ class Kept:
         )
 
     def _open_trace(self, path: Path) -> TraceWriter:
-        check_writable(path)
+        """A trace in a file without a name until the end: the guest may see where it goes to."""
+        self._trace_place = check_writable(path)
+        self._trace_path = path
         try:
-            file = self._stack.enter_context(written_whole(path))
+            self._trace_file = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror or error}") from error
-        return TraceWriter(file, compress=path.name.endswith(".gz"))
+        return TraceWriter(cast(BinaryIO, self._trace_file), compress=path.name.endswith(".gz"))
+
+    def _save_trace(self) -> None:
+        if self._trace_file is None or self._trace_path is None or self._trace_place is None:
+            return
+        try:
+            self._trace_place.check()
+            self._trace_file.seek(0)
+            with written_whole(self._trace_path) as file:
+                shutil.copyfileobj(self._trace_file, file, 1 << 20)
+        except OSError as error:
+            raise OutputError(f"{self._trace_path}: {error.strerror or error}") from error
 
     def finish(self, result: RunResult) -> None:
-        """Pack the recording; raises OutputError, InputError."""
+        """Keep the trace, pack the recording; raises OutputError, InputError."""
+        self._save_trace()
         if self._commitments is not None and self._commitments_place is not None:
             assert self.job.commit_every is not None
             try:

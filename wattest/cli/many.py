@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wattest.cli.messages import INTERRUPTED, printable, put, say, stderr_is_terminal, writing
+from wattest.cli.messages import (
+    INTERRUPTED,
+    log_json_option,
+    logs_json,
+    printable,
+    put,
+    say,
+    stderr_is_terminal,
+    tell,
+    writing,
+)
 from wattest.cli.options import write_report
 from wattest.cli.run import _signals
 from wattest.errors import JobError, OutputError, one_line
@@ -73,6 +83,7 @@ _OPTIONS = (
         metavar="K=V",
         help="Mark the jobs in the log (wattest job list --label K=V finds them).",
     ),
+    log_json_option,
     click.option("--json", "as_json", is_flag=True, help="Print what came of each job as JSON."),
     click.option("--quiet", is_flag=True, help="No progress, no summary; failures are still told."),
 )
@@ -110,9 +121,10 @@ def run_many(
 
     if into is not None and into.exists() and not into.is_dir():
         raise OutputError(f"{into}: exists and is not a directory")
-    with _signals(), _shown(len(items), quiet) as tell:
+    with _signals(), _shown(len(items), quiet) as watch:
         pool = make_pool(executor, cpu, scheduler)
         kind, size = pool.kind, pool.size
+        tell("batch.start", jobs=len(items), command=command)
         result = run_items(
             items,
             pool,
@@ -121,8 +133,10 @@ def run_many(
             retries=retries,
             rerun=rerun,
             command=command,
-            tell=tell,
+            tell=watch,
         )
+    root = None if result.interrupted else result.root
+    tell("batch.end", batch=result.id, root=root, faults=result.faults, **result.counts())
     if into is not None and not result.interrupted and into.is_dir():
         text = json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n"
         write_report(into / "batch.json", [text.encode("utf-8", "backslashreplace")])
@@ -216,7 +230,7 @@ def _shown(total: int, quiet: bool) -> Iterator[Callable[[Event], None]]:
         task = bars.add_task("", total=total, rate="", bad="")
         bad = known = 0
 
-        def tell(event: Event) -> None:
+        def show(event: Event) -> None:
             nonlocal bad, known
             if event.result is None:
                 bars.console.print(f"wattest: {printable(_event_text(event))}", markup=False)
@@ -231,11 +245,16 @@ def _shown(total: int, quiet: bool) -> Iterator[Callable[[Event], None]]:
                 bad=f"{bad:,} failed" if bad else "",
             )
 
-        yield tell
+        yield show
 
 
 def _say_event(event: Event) -> None:
-    if event.result is None:
+    if event.result is not None:
+        if logs_json():
+            tell("job.end", **event.result.to_json())
+    elif logs_json():
+        tell(f"worker.{event.kind}", item=event.item, message=event.message)
+    else:
         say(_event_text(event))
 
 

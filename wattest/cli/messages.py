@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,11 +52,14 @@ __all__ = [
     "USAGE",
     "describe",
     "limit_message",
+    "log_json_option",
+    "logs_json",
     "places",
     "printable",
     "put",
     "say",
     "stderr_is_terminal",
+    "tell",
     "trap_message",
     "writing",
 ]
@@ -95,9 +101,44 @@ def say(message: str) -> None:
     """Print a message of wattest's own on stderr, whatever state that is in."""
     for path, address in places.items():
         message = message.replace(path, address)
-    if sys.stderr is not None:
+    if _as_json:
+        tell("message", message=message)
+    elif sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             click.echo(f"wattest: {printable(message)}", err=True)
+
+
+_as_json = False
+
+
+def _choose_form(_context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    global _as_json
+    _as_json = wanted
+
+
+log_json_option = click.option(
+    "--log-json",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_choose_form,
+    help="Write all that goes to stderr as lines of JSON.",
+)
+"""The option ``--log-json``: from then on stderr is lines of JSON."""
+
+
+def logs_json() -> bool:
+    """Whether stderr is lines of JSON."""
+    return _as_json
+
+
+def tell(event: str, **fields: Any) -> None:
+    """With ``--log-json``, write down what happened: one object on one line of stderr."""
+    if _as_json and sys.stderr is not None:
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now.replace("+00:00", "Z"), "event": event, **fields})
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(line, err=True)
 
 
 def put(text: str, *, newline: bool = True) -> None:
@@ -243,6 +284,6 @@ def _frames(error: Trap | LimitExceeded) -> str:
 def stderr_is_terminal() -> bool:
     """Whether a person sees stderr right now."""
     try:
-        return sys.stderr.isatty()
+        return sys.stderr.isatty() and not _as_json
     except (AttributeError, ValueError):
         return False

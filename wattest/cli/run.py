@@ -19,9 +19,11 @@ from wattest.cli.messages import (
     BROKEN_PIPE,
     describe,
     limit_message,
+    log_json_option,
     put,
     say,
     stderr_is_terminal,
+    tell,
     trap_message,
 )
 from wattest.cli.options import features_option
@@ -227,6 +229,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     help="Mark the run in the log (wattest job list --label K=V finds it).",
 )
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
+@log_json_option
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")
 @click.option(
     "--store",
@@ -311,6 +314,9 @@ def run(
         from wattest.jobs.log import Recorder  # only here: it would slow the start of all else
 
         recorder = Recorder(job, str(spec.program), labels=what.labels, warn=say)
+    row = None if recorder is None else recorder.row
+    identifier = None if row is None else row.id
+    tell("job.start", job=identifier, program=str(spec.program))
     with _signals(), _failures(recorder), ExitStack() as stack:
         keeping = Kept(stack, job, trace, record, commitments, live=interactive, sign=sign)
         try:
@@ -344,6 +350,14 @@ def run(
             publish_results(result, target, kept=kept)
         return _report(result, receipt, home, quiet, kept=kept, published=published)
     finally:
+        tell(
+            "job.end",
+            job=identifier,
+            status=result.status,
+            exitCode=result.exit_code,
+            receipt=result.receipt.id,
+            fuel=result.receipt.claim["result"]["fuel"],
+        )
         if recorder is not None:
             kept = not result.folder.is_temporary or recorder.keep(result.folder)
             recorder.ended(result, kept=kept)

@@ -9,14 +9,12 @@ from typing import Any
 
 from wattest.engine import Limits
 from wattest.errors import InputError
-from wattest.jobs.fetch.address import Address, is_address, parse_address, parse_input_spec
+from wattest.jobs.fetch.address import Address, parse_address, parse_input_spec
 from wattest.jobs.job import guest_text, parse_directory, parse_env, parse_output
 from wattest.jobs.modules import read_at_most
-from wattest.jobs.spec import JobSpec, parse_module_spec
+from wattest.jobs.spec import LARGEST_STDIN, JobSpec, parse_module_spec, read_stdin_file
 
 __all__ = ["read_stdin", "spec_of"]
-
-_STDIN_LIMIT = 1 << 30
 
 
 def spec_of(options: Mapping[str, Any]) -> JobSpec:
@@ -64,7 +62,7 @@ def _more_limits(options: Mapping[str, Any]) -> dict[str, int]:
 def _stdin(name: str | None) -> bytes | Address:
     if name is None:
         return b""
-    return parse_address(name) if name != "-" and is_address(name) else read_stdin(name)
+    return read_stdin(name) if name == "-" else parse_address(name)
 
 
 def read_stdin(name: str) -> bytes:
@@ -73,16 +71,14 @@ def read_stdin(name: str) -> bytes:
     Raises:
         InputError: it cannot be read, or is too large.
     """
+    if name != "-":
+        return read_stdin_file(Path(name))
+    if sys.stdin is None:
+        return b""
     try:
-        if name == "-":
-            if sys.stdin is None:
-                return b""
-            data = read_at_most(sys.stdin.buffer, _STDIN_LIMIT + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = read_at_most(file, _STDIN_LIMIT + 1)
+        data = read_at_most(sys.stdin.buffer, LARGEST_STDIN + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > _STDIN_LIMIT:
-        raise InputError(f"{name}: larger than {_STDIN_LIMIT >> 20} MiB; give it as an input file")
+    if len(data) > LARGEST_STDIN:
+        raise InputError(f"{name}: larger than {LARGEST_STDIN >> 20} MiB; give it as an input")
     return data

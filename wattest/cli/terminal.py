@@ -8,9 +8,10 @@ import os
 import select
 import shutil
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
-from wattest.cli.messages import BROKEN_PIPE, CANNOT_WRITE
+from wattest.cli.messages import BROKEN_PIPE, CANNOT_WRITE, logs_json, tell
 from wattest.jobs import Interrupted, Progress
 
 __all__ = ["StatusLine", "Tee", "open_tee", "show_status"]
@@ -122,8 +123,14 @@ def _write_all(descriptor: int, data: bytes) -> None:
                 raise
 
 
-def open_tee(name: str, status: StatusLine | None) -> Tee | None:
+def _tell_stderr(data: bytes) -> None:
+    tell("stderr", text=data.decode("utf-8", "backslashreplace"))
+
+
+def open_tee(name: str, status: StatusLine | None) -> Callable[[bytes], None] | None:
     """A tee to ``"stdout"`` or ``"stderr"``, or None when this process was given none."""
+    if name == "stderr" and logs_json():
+        return _tell_stderr
     text = sys.stdout if name == "stdout" else sys.stderr
     if text is None:
         return None

@@ -41,6 +41,7 @@ class Guest:
         receipt: of the recorded run.
         outlines: of each host call what does not depend on how the program was built
             (`wattest.explain.outlines`); kept only where that was asked for.
+        features: that its modules may use beyond WebAssembly 3.0.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Guest:
     types: dict[str, dict[str, Any]]
     receipt: Receipt
     outlines: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
+    features: frozenset[str] = frozenset()
 
     @property
     def fuel(self) -> int:
@@ -102,6 +104,7 @@ def guest_of(
         types=log.types,
         receipt=receipt,
         outlines=outlines,
+        features=job.features,
     )
 
 
@@ -141,7 +144,7 @@ class Play:
 
     def __init__(self, guest: Guest, engine: str = "auto", own: Engine | None = None) -> None:
         self.guest = guest
-        self.store = Store(engine, guest.limits)
+        self.store = Store(engine, guest.limits, features=guest.features)
         self.store.track_writes = True
         self.store.suit(guest.program, *(module for _, module in guest.modules))
         self.answers = Answers(guest.answers, guest.types)

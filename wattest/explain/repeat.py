@@ -213,6 +213,8 @@ def _options(job: Job, where: Surroundings, home: Path) -> list[str]:
     if job.stdin:
         (copies / "stdin").write_bytes(job.stdin)
         options += ["--stdin", str(copies / "stdin")]
+    if job.features:
+        options += ["--features", ",".join(sorted(job.features))]
     if job.entry_point is not None:
         options += ["--entry-point", job.entry_point]
     if job.invoke is not None:

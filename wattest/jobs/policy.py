@@ -249,6 +249,9 @@ class Policies:
         if not any(policy.origins is not None for policy in self._policies):
             return
         scheme = address.scheme
+        for name, text in address.options.items():
+            if name.lower().replace("-", "_") in ("endpoint", "endpoint_url"):
+                self.allow(text)  # it says whose bucket is meant
         if scheme in ("zip", "tar"):
             self.allow_address(parse_address(address.target.partition("::")[2]))
         elif not scheme:

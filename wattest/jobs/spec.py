@@ -16,6 +16,7 @@ from wattest.jobs import telemetry
 from wattest.jobs.execute import RunCache
 from wattest.jobs.fetch.address import Address, InputSpec, parse_address
 from wattest.jobs.job import Input, Job, LinkedModule, LiveDirectory, Output, guest_text
+from wattest.jobs.modules import read_at_most
 from wattest.jobs.trees import Scan, scan_input
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from wattest.jobs.fetch.lockfile import LockFile
     from wattest.jobs.policy import Policies
 
-__all__ = ["JobSpec", "ModuleSpec", "Resolver", "parse_module_spec"]
+__all__ = [
+    "LARGEST_STDIN",
+    "JobSpec",
+    "ModuleSpec",
+    "Resolver",
+    "parse_module_spec",
+    "read_stdin_file",
+]
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ class Resolver:
         )
         stdin = spec.stdin
         if isinstance(stdin, Address):
-            stdin = self._file(stdin, "input", "stdin").read_bytes()
+            stdin = read_stdin_file(self._file(stdin, "input", "stdin"))
         if self._policies is not None and self._policies.wants_programs:
             self._allow_module(spec.program, program, spec.limits)
             for item, linked in zip(spec.modules, modules):
@@ -258,6 +266,26 @@ class Resolver:
         self.cache.know(scan)
         sha256, size = _digest_of(scan)
         self._lock.check(str(address), Locked("directory", sha256, size))
+
+
+LARGEST_STDIN = 1 << 30
+"""Bytes of standard input."""
+
+
+def read_stdin_file(path: Path) -> bytes:
+    """A file that is to be standard input, which lies in memory.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = read_at_most(file, LARGEST_STDIN + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > LARGEST_STDIN:
+        raise InputError(f"{path}: larger than {LARGEST_STDIN >> 20} MiB; give it as an input")
+    return data
 
 
 def _one_file(fetched: Fetched) -> Path:
