@@ -176,6 +176,9 @@ def relay(
             if store.fuel_limit == limit:
                 end = ("fuel", run.state_of(stopped.machine), stopped.backtrace)
                 break
+        except wattest.GuestException as thrown:
+            end = ("thrown", tuple(map(str, thrown.backtrace)))
+            break
         except wattest.StackExhausted as trap:
             end = ("exhausted", trap.message, trap.backtrace)
             break

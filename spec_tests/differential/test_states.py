@@ -18,6 +18,7 @@ from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest.fuzzing.campaign import module_of
 from wattest.interp.state import References, entry_state, plain_state
+from wattest.interp.types import ArrayType, StructType
 
 pytestmark = [
     needs_accel,
@@ -27,12 +28,25 @@ pytestmark = [
 BATCH = 15
 
 
+def aggregates(binary: bytes) -> bool:
+    """Whether a module has structures or arrays, which stay with the engine that made them."""
+    module = wattest.Module(binary)
+    module.validate()
+    types = module._syntax.types or ()
+    return any(isinstance(deftype.comp, (StructType, ArrayType)) for deftype in types)
+
+
 @pytest.mark.parametrize("first", range(70_000, 70_060, BATCH))
 def test_generated_modules_have_the_same_states(first: int) -> None:
     figures: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + BATCH):
-            compare_states(module_of(seed, Path(folder)), seed, figures)
+        done, seed = 0, first * 100
+        while done < BATCH:
+            seed += 1
+            binary = module_of(seed, Path(folder))
+            if not aggregates(binary):
+                compare_states(binary, seed, figures)
+                done += 1
     # The test means nothing when modules stop at once or nobody takes over.
     assert figures["borders"] > 1000
     assert figures["accel"] > 300

@@ -41,6 +41,7 @@ from wattest.interp.segments import (
     Site,
 )
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
+from wattest.interp.types import ArrayType, StructType
 
 __all__ = ["Frame", "Machine"]
 
@@ -116,10 +117,18 @@ class Machine:
             state: the state; one of this engine or of another.
 
         Raises:
-            StateError: a frame does not fit its function.
+            StateError: a frame does not fit its function, or its module has structures or
+                arrays and the store is another engine's.
         """
         if not state.frames:
             raise StateError("a machine has at least one frame")
+        if store.engine_state is not None and any(
+            isinstance(deftype.comp, (StructType, ArrayType))
+            for frame in state.frames
+            for deftype in frame.func.module.types
+        ):
+            # They live in the other engine's own heap.
+            raise StateError("structures and arrays stay with the engine that made them")
         outermost = prepare(state.frames[-1].func)
         machine = cls(store, outermost, outermost.rest[: outermost.params])
         callers: list[tuple[list[Any], Site]] = []
