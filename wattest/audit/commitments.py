@@ -7,12 +7,13 @@ taken at segment borders only and in a form that belongs to no engine.
 from __future__ import annotations
 
 import hashlib
+import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from wattest.audit.canonical import canonical_json, number
+from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.interp.runtime import (
     ArrayInst,
     ExnInst,
@@ -24,7 +25,7 @@ from wattest.interp.runtime import (
     StructInst,
     TableInst,
 )
-from wattest.interp.state import MachineState, References, plain_value
+from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
 
 __all__ = [
@@ -107,9 +108,13 @@ class MemoryTree:
         for leaf in (*dirty, *ragged):
             if leaf >= count:
                 continue
-            piece = data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
+            end = leaf * LEAF + LEAF
+            piece = data[leaf * LEAF : end if end <= length else length]
             digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
-            leaves[leaf * 32 : leaf * 32 + 32] = digest
+            place = leaf * 32
+            if leaves[place : place + 32] == digest:
+                continue  # written, but with what it had
+            leaves[place : place + 32] = digest
             changed.add(leaf // _FANOUT)
         if changed or not self.root:
             self._rehash(changed)
@@ -189,6 +194,16 @@ class Commitment:
         """``{"fuel", "calls", "root"}``, as a line of a file and as the chain has it."""
         return {"fuel": number(self.fuel), "calls": number(self.calls), "root": self.root.hex()}
 
+    def line(self) -> bytes:
+        """The canonical JSON (RFC 8785) of `to_json`."""
+        if max(self.fuel, self.calls) > LARGEST_INTEGER:
+            return canonical_json(self.to_json())
+        return b'{"calls":%d,"fuel":%d,"root":"%s"}' % (
+            self.calls,
+            self.fuel,
+            self.root.hex().encode(),
+        )
+
 
 class Chain:
     """The hash chain of a run's commitments.
@@ -203,7 +218,7 @@ class Chain:
 
     def add(self, commitment: Commitment) -> None:
         """Chain one: sha256(hash before || canonical JSON of the commitment)."""
-        self._hash = _sha256(self._hash + canonical_json(commitment.to_json())).digest()
+        self._hash = _sha256(self._hash + commitment.line()).digest()
         self.count += 1
 
     @property
@@ -230,20 +245,20 @@ class Committer:
         self._dirty = dirty
         self._trees: dict[int, MemoryTree] = {}
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
-        self._tables: dict[int, tuple[list[Any], bytes]] = {}
+        self._tables: dict[int, tuple[list[Any] | bytes, bytes]] = {}
         self._flags: list[tuple[bytearray, list[int]]] = []
 
-    def root(self, state: MachineState, fuel: int) -> bytes:
+    def root(self, machine: MachineView | MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
 
         Args:
-            state: of the machine, at a segment border.
+            machine: at a segment border; or its state.
             fuel: consumed so far.
         """
         mems, tables, globals_ = self._stored()
         encoder = _Encoder(self._instances)
         pieces = [_STATE, _u64(fuel)]
-        pieces.append(_sha256(encoder.frames(state)).digest())
+        pieces.append(_sha256(encoder.frames(machine)).digest())
         pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
         pieces.append(_u32(len(tables)))
         pieces += [self._table(table, encoder) for table in tables]
@@ -267,15 +282,20 @@ class Committer:
         return mems, tables, globals_
 
     def _table(self, table: TableInst, encoder: _Encoder) -> bytes:
-        elems = table.elem[:]
+        # The accelerator's tables are compared as they are kept: making values takes far longer.
+        raw = getattr(table.elem, "raw", None)
+        now: list[Any] | bytes = table.elem[:] if raw is None else raw()
         known = self._tables.get(id(table))
-        if known is not None and known[0] == elems:
+        if known is not None and _same(known[0], now):
             return known[1]
+        elems = table.elem[:]
         text = b"".join([encoder.value(elem) for elem in elems])
         digest = _u64(len(elems)) + _sha256(text).digest()
         if all(elem is None or encoder.is_function(elem) for elem in elems):
             # Only then does its text not depend on what was met before.
-            self._tables[id(table)] = (elems, digest)
+            self._tables[id(table)] = (now, digest)
+        else:
+            self._tables.pop(id(table), None)
         return digest
 
     def _segments(self) -> bytes:
@@ -294,6 +314,13 @@ class Committer:
                 item = inst.elems[place].elem if place < count else inst.datas[place - count].data
                 flags[place] = len(item) > 0
         return b"".join([flags for flags, _ in self._flags])
+
+
+def _same(known: list[Any] | bytes, now: list[Any] | bytes) -> bool:
+    """Whether a table holds the same references."""
+    if isinstance(known, list) and isinstance(now, list):
+        return len(known) == len(now) and all(map(operator.is_, known, now))
+    return known == now
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:
@@ -331,8 +358,13 @@ class _Encoder:
     def is_function(self, value: Any) -> bool:
         return bool(plain_value(value, self._references)[0] == "func")
 
-    def frames(self, state: MachineState) -> bytes:
+    def frames(self, machine: MachineView | MachineState) -> bytes:
         value = self.value
+        encoded = getattr(machine, "encoded_frames", None)
+        if encoded is not None:
+            # The accelerator's machines write the same bytes without making values of them.
+            return bytes(encoded(value))
+        state = machine if isinstance(machine, MachineState) else machine.state()
         pieces = [b"\x01" if state.owed else b"\x00", _u32(len(state.frames))]
         for frame in state.frames:
             pieces.append(value(frame.func) + _u32(frame.offset))
