@@ -64,6 +64,156 @@ def test_references_are_borrowed_from_their_store_and_given_back_with_it(wat):
     assert all(ref() is None for ref in made)
 
 
+def test_objects_that_the_guest_let_go_of_are_released(wat):
+    made: list[weakref.ref[Thing]] = []
+
+    def make(given: object) -> Thing:
+        thing = Thing()
+        made.append(weakref.ref(thing))
+        return thing
+
+    def alive() -> int:
+        return sum(ref() is not None for ref in made)
+
+    instance = Instance(wat(REFERENCES), {"host": {"make": make}}, engine="accel")
+    exports = instance.exports
+    kept = Thing()
+    before = sys.getrefcount(kept)
+    exports.put(2, kept)
+    exports.assign(kept)
+    for number in range(50):
+        exports.put(number % 2, exports.call(None))
+    instance.store.collect()
+    # Two in the table; `kept` once, however often it is referred to.
+    assert alive() == 2
+    assert sys.getrefcount(kept) == before + 1
+    assert exports.fetch(0) is made[-2]()
+    assert exports.fetch(1) is made[-1]()
+    assert exports.fetch(2) is kept
+    assert exports["global"].value is kept
+    exports.fill(None)
+    instance.store.collect()
+    assert alive() == 0
+    assert exports["global"].value is kept
+    exports.assign(None)
+    instance.store.collect()
+    assert sys.getrefcount(kept) == before
+
+
+def test_many_objects_are_released_without_being_asked(wat):
+    """Over many calls, and inside a single one."""
+    most = 0
+    made: weakref.WeakSet[Thing] = weakref.WeakSet()
+
+    def make(given: object) -> Thing:
+        nonlocal most
+        thing = Thing()
+        made.add(thing)
+        most = max(most, len(made))
+        return thing
+
+    instance = Instance(wat(REFERENCES), {"host": {"make": make}}, engine="accel")
+    for _ in range(10_000):
+        instance.exports.put(0, instance.exports.call(None))
+    assert most < 3000
+    assert instance.exports.fetch(0) in made
+    loop = wat(
+        """(module
+          (import "host" "make" (func $make (param externref) (result externref)))
+          (func (export "run") (param $n i32) (param $first externref) (result externref externref)
+            (local $last externref)
+            (loop $more
+              (local.set $last (call $make (local.get $last)))
+              (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (local.get $first) (local.get $last)))"""
+    )
+    most = 0
+    instance = Instance(loop, {"host": {"make": make}}, engine="accel")
+    first = Thing()
+    found, last = instance.exports.run(10_000, first)
+    assert found is first
+    assert last in made
+    assert most < 3000
+
+
+def test_objects_in_structures_arrays_exceptions_and_stopped_runs_stay(wat):
+    module = wat(
+        """(module
+          (type $s (struct (field (mut externref)) (field (mut anyref))))
+          (type $a (array (mut externref)))
+          (import "host" "make" (func $make (result externref)))
+          (global $s (mut (ref null $s)) (ref.null $s))
+          (global $a (mut (ref null $a)) (ref.null $a))
+          (func (export "keep")
+            (global.set $s (struct.new $s (call $make) (any.convert_extern (call $make))))
+            (global.set $a (array.new $a (call $make) (i32.const 3))))
+          (func (export "drop") (global.set $s (ref.null $s)) (global.set $a (ref.null $a)))
+          (func (export "look") (result externref externref externref)
+            (struct.get $s 0 (global.get $s))
+            (extern.convert_any (struct.get $s 1 (global.get $s)))
+            (array.get $a (global.get $a) (i32.const 2)))
+          (func (export "wait") (result externref) (local $held externref)
+            (local.set $held (call $make))
+            (loop $again (br_if $again (i32.eqz (i32.const 0))) )
+            (local.get $held)))"""
+    )
+    made: list[weakref.ref[Thing]] = []
+
+    def make() -> Thing:
+        thing = Thing()
+        made.append(weakref.ref(thing))
+        return thing
+
+    store = Store("accel")
+    instance = Instance(module, {"host": {"make": make}}, store=store)
+    instance.exports.keep()
+    store.collect()
+    assert [ref() is not None for ref in made] == [True] * 3
+    assert list(instance.exports.look()) == [ref() for ref in made]
+    instance.exports.drop()
+    store.collect()
+    assert [ref() is not None for ref in made] == [False] * 3
+    store.fuel_limit = store.fuel_used + 1000
+    with pytest.raises(FuelExhausted) as stopped:
+        instance.exports.wait()
+    store.collect()
+    assert made[-1]() is not None
+    del stopped
+    gc.collect()
+    store.collect()
+    assert made[-1]() is None
+
+
+def test_stores_that_share_a_table_keep_what_passes_between_them(wat):
+    owner = Instance(wat(REFERENCES), {"host": {"make": lambda given: given}}, engine="accel")
+    user = Instance(
+        wat(
+            """(module (import "owner" "table" (table $t 4 externref))
+              (func (export "put") (param externref)
+                (table.set $t (i32.const 3) (local.get 0))))"""
+        ),
+        {"owner": owner},
+        store=Store("accel"),
+    )
+    watched = weakref.ref(thing := Thing())
+    user.exports.put(thing)
+    del thing
+    owner.store.collect()
+    user.store.collect()
+    assert owner.exports.fetch(3) is watched()
+    assert watched() is not None
+
+
+def test_a_running_store_does_not_collect(wat):
+    def make(given: object) -> object:
+        instance.store.collect()
+        return given
+
+    instance = Instance(wat(REFERENCES), {"host": {"make": make}}, engine="accel")
+    with pytest.raises(RuntimeError, match="the store is running"):
+        instance.exports.call(Thing())
+
+
 def test_references_survive_what_is_raised(wat):
     class Failure(Exception):
         pass

@@ -180,6 +180,14 @@ def test_the_limit_is_the_reference_s() -> None:
     assert outcomes[0][0] == "heap fields"
 
 
+@pytest.mark.parametrize("engine", ["reference", "accel"])
+@pytest.mark.parametrize("new", ["array.new $a (i32.const 1)", "array.new_default $a"])
+def test_a_constant_array_beyond_the_limit_takes_no_memory(engine: str, new: str) -> None:
+    text = f"(module (type $a (array i8)) (global (ref $a) ({new} (i32.const 0x7fffffff))))"
+    with pytest.raises(wattest.LimitExceeded, match="heap fields"):
+        started(engine, text)
+
+
 def test_what_escapes_can_be_looked_into() -> None:
     for engine in ("reference", "accel"):
         guest = started(engine)

@@ -69,8 +69,12 @@ def test_publishing(wattest: Run, programs: Path, here: Path) -> None:
     taken = wattest("run", "--publish", f"out/{published.name}", *command)
     assert taken.exit_code == 73
     assert taken.stdout == ""
+    again = wattest("run", "--publish", "out/{id}", *command)
+    assert (again.exit_code, f"published to out/{published.name}" in again.stderr) == (0, True)
+    (published / "outputs" / "big").write_bytes(b"changed")
     late = wattest("run", "--publish", "out/{id}", *command)
     assert late.exit_code == 73
+    assert (published / "outputs" / "big").read_bytes() == b"changed"
     (kept,) = here.glob("wattest-results-*")
     assert f"the results are in {kept}" in late.stderr.replace(str(here), str(here))
     failed = wattest("run", "--publish", "failed", programs / "exit.wasm", "3")

@@ -63,6 +63,10 @@ typedef struct Heap {
     Object **stack;          /* what is marked but not looked into */
     uint64_t height, room;
     int failed;
+    /* While Python objects are looked for: their addresses, sorted, and which were found. */
+    const uint64_t *externs;
+    uint8_t *seen;
+    uint64_t nexterns;
 } Heap;
 
 #define OBJECT_FIELDS 16
@@ -248,10 +252,22 @@ static int heap_room(Heap *h, uint64_t size)
     return 0;
 }
 
+/* Note that a word may refer to a Python object. */
+static void mark_extern(Heap *h, uint64_t word)
+{
+    uint64_t low = 0, high = h->nexterns, address = word - 2;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (h->externs[middle] < address) low = middle + 1;
+        else high = middle;
+    }
+    if (low < h->nexterns && h->externs[low] == address) h->seen[low] = 1;
+}
 /* Mark what a word refers to, if it does; only what has been validated is looked into. */
 static void mark_word(Heap *h, uint64_t word)
 {
     Object *o;
+    if ((word & 3) == 2 && h->nexterns) mark_extern(h, word);
     if (word == 0 || word & 15 || h->failed) return;
     o = find_object(h, word);
     if (o == NULL || o->mark) return;
@@ -270,6 +286,7 @@ static void mark_word(Heap *h, uint64_t word)
 static inline void mark_ref(Heap *h, uint64_t word)
 {
     Object *o = (Object *)(uintptr_t)word;
+    if ((word & 3) == 2 && h->nexterns) mark_extern(h, word);
     if (word == 0 || word & 3 || o->mark) return;
     o->mark = 1;
     if (!o->type->refs) return;

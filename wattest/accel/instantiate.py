@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wattest.accel.core import Cell, Elements, Instance, MemoryHandle
+from wattest.errors import LimitExceeded
 from wattest.interp.allocate import allocate, initialise, link
 from wattest.interp.execute.aggregate import (
     any_convert_extern,
@@ -235,6 +236,9 @@ _NEW = {
     "array.new_fixed": _new_array_fixed,
 }
 
+_COUNTED = frozenset({"array.new", "array.new_default"})
+"""Those with the number of elements on top of the stack."""
+
 _CONVERSIONS = {
     "ref.i31": ref_i31,
     "any.convert_extern": any_convert_extern,
@@ -257,6 +261,10 @@ def evaluate(inst: ModuleInst, expr: Expr, valtype: ValType) -> Any:
             stack.append(inst.globals[imm].value)
         elif name in _NEW:
             state = inst.native.state
+            limit = inst.store.limits.heap_fields
+            if name in _COUNTED and stack[-1] > limit:
+                # Before its values are made.
+                raise LimitExceeded("heap fields", limit)
             deftype = inst.types[imm[0] if isinstance(imm, tuple) else imm]
             values = _NEW[name](deftype, imm, stack)
             made = state.new_struct if name.startswith("struct") else state.new_array

@@ -32,6 +32,9 @@ cdef extern from "native.h" nogil:
         uint64_t want_size
         uint64_t want_fields
         int failed
+        const uint64_t* externs
+        uint8_t* seen
+        uint64_t nexterns
 
     enum:
         KIND_FUNC_TYPE

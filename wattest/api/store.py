@@ -80,6 +80,21 @@ class Store(_Store):
             self._engine = get_engine("reference")
         self._auto = False
 
+    def collect(self) -> None:
+        """Let go of Python objects passed as references, and of structures and arrays, that the
+        guest cannot reach any more.
+
+        Both engines do so by themselves as more are made; this does it now. On the reference,
+        Python's own collector sees to it, and there is nothing to do.
+
+        Raises:
+            RuntimeError: the store is running.
+        """
+        if self.nesting:
+            raise RuntimeError("the store is running")
+        if self.engine_state is not None:
+            self.engine_state.collect()
+
     @property
     def fuel_left(self) -> int | None:
         """Units that may still be consumed, or None when there is no bound."""

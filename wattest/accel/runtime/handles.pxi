@@ -77,6 +77,13 @@ cdef class MemoryHandle:
         self.rec.length = length
 
 
+cdef void share(list states):
+    """Objects of Python's pass between these stores: none can tell alone which are in use."""
+    cdef State state
+    for state in states:
+        state.shared = True
+
+
 cdef class Cell:
     """The native side of a global: its value as a slot."""
     cdef uint64_t slot[2]
@@ -93,6 +100,7 @@ cdef class Cell:
         """The global is imported into a store, which keeps what it refers to."""
         if self.states[0] is not None and all(state is not known for known in self.states):
             self.states.append(state)
+            share(self.states)
             self.set(self.get())
 
     def get(self):
@@ -153,6 +161,7 @@ cdef class Elements:
         cdef uint64_t i
         if all(state is not known for known in self.states):
             self.states.append(state)
+            share(self.states)
             for i in range(self.rec.size):
                 slot_of_value(state, self.code, value_of_slot(self.states[0], self.code, self.rec.elems[i]))
 

@@ -1,5 +1,8 @@
 # A store's heap: making objects from Python, handles, and what is alive.
 
+cdef enum:
+    RELEASE_AT = 1024            # Python objects that are kept before those in use are looked for
+
 cdef class Objects:
     """The heap of a store, and the handles that Python holds."""
     cdef Heap heap
@@ -28,6 +31,34 @@ cdef class Objects:
         cdef uint64_t i
         for i in range(count):
             mark_word(&self.heap, start[i])
+
+    cdef int release(self, State state) except -1:
+        """Give back all objects that nothing refers to, and let go of Python's.
+
+        Only where no value is on its way between Python and a slot.
+        """
+        cdef Heap* h = &self.heap
+        cdef size_t count = len(state.externs)
+        cdef size_t i
+        cdef list gone
+        if state.filling or state.shared:
+            return 0
+        addresses = array("Q", sorted(state.externs))
+        seen = bytearray(count + 1)
+        h.externs = <const uint64_t*><uint64_t>addresses.buffer_info()[0]
+        h.seen = <uint8_t*><char*>seen
+        h.nexterns = count
+        try:
+            self.collect(state)
+        finally:
+            h.nexterns = 0
+            h.externs = NULL
+            h.seen = NULL
+        gone = [state.externs.pop(addresses[i]) for i in range(count) if not seen[i]]
+        state.release_at = max(<size_t>RELEASE_AT, 2 * len(state.externs))
+        # What their finalizers do finds everything in its place.
+        gone.clear()
+        return 0
 
     cdef int collect(self, State state) except -1:
         """Give back all objects that nothing refers to."""
@@ -159,6 +190,7 @@ cdef class Objects:
         slots = <uint64_t*>calloc(count * width + 1 if array_ else handle.rec.slots + 1, 8)
         if slots == NULL:
             raise MemoryError("no room for an object")
+        state.filling += 1
         try:
             # Values first, as they may need room themselves.
             put_values(state, handle.codes * count if array_ else handle.codes, values, slots)
@@ -169,5 +201,6 @@ cdef class Objects:
             else:
                 put_slots(o, slots)
         finally:
+            state.filling -= 1
             free(slots)
         return <uint64_t>o

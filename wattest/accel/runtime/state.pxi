@@ -34,6 +34,12 @@ cdef class State:
     cdef uint64_t done[1]
     cdef uint64_t cross[1]
     cdef public dict keep
+    # Python objects that slots may refer to, by address; how many there may be before those in
+    # use are looked for; values on their way to slots; whether other stores may have them too.
+    cdef public dict externs
+    cdef size_t release_at
+    cdef int64_t filling
+    cdef bint shared
     cdef Objects objects
     # (tables, globals, element segments) of each instance
     cdef list roots
@@ -82,6 +88,8 @@ cdef class State:
         self.noted = {}
         self.slice = FIRST_SLICE
         self.keep = {}
+        self.externs = {}
+        self.release_at = RELEASE_AT
         self.objects = Objects(limits.heap_fields)
         self.ctx.heap = &self.objects.heap
         self.roots = []
@@ -525,7 +533,19 @@ cdef class State:
         if self.nesting >= MAX_LEVELS:
             raise StackExhausted()
         self.thread = me
+        if len(self.externs) > self.release_at and not self.nesting:
+            self.objects.release(self)
         return 0
+
+    def collect(self):
+        """Let go of the objects that nothing in the store refers to.
+
+        Raises:
+            RuntimeError: the store is running.
+        """
+        if self.nesting:
+            raise RuntimeError("the store is running")
+        self.objects.release(self)
 
     cdef inline bint full(self) noexcept:
         """Whether the next invocation needs a native stack of its own."""
@@ -633,7 +653,11 @@ cdef class State:
         cdef Signature sig = <Signature>f.sig
         cdef uint64_t* fp
         fp = self.top
-        put_values(self, sig.params, args, fp)
+        self.filling += 1
+        try:
+            put_values(self, sig.params, args, fp)
+        finally:
+            self.filling -= 1
         self.call_slots(f)
         return take_values(self, sig.results, fp)
 
@@ -817,6 +841,8 @@ cdef class State:
         self.slots = self.max_slots - (left & 0x7FFFFFFF)
         self.top = link + 3
         self.in_host = True
+        if len(self.externs) > self.release_at:
+            self.objects.release(self)
         try:
             if fn is not None:
                 # The Python function itself, with what Python sees of the values.

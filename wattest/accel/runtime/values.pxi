@@ -98,7 +98,7 @@ cdef uint64_t slot_of_value(State state, int code, object value) except? 0xDEADB
         return exception_slot(state, value)
     if code == c'e':
         if not isinstance(value, _Externalized):
-            state.keep[<uint64_t><void*>value] = value
+            state.externs[<uint64_t><void*>value] = value
             return <uint64_t><void*>value | 2
         value = value.value
     return any_slot(state, value)
@@ -110,7 +110,7 @@ cdef uint64_t any_slot(State state, object value) except? 0xDEADBEEFDEADBEEF:
         return <uint32_t>(<uint64_t>value << 1 | 1)
     if isinstance(value, _Internalized):
         value = value.value
-        state.keep[<uint64_t><void*>value] = value
+        state.externs[<uint64_t><void*>value] = value
         return <uint64_t><void*>value | 2
     if not isinstance(value, (NativeStruct, NativeArray)):
         raise TypeError(f"{value!r} belongs to another engine")

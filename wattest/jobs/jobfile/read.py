@@ -473,7 +473,9 @@ def _publisher(publisher: Fields | None) -> str | None:
         ])  # fmt: skip
     elif kind == "ipfs":
         target = "ipfs"
-    elif kind not in ("", "noop", "local"):
+    elif kind == "local":
+        target = "local"
+    elif kind not in ("", "noop"):
         raise wrong(publisher.at("Type"), f"{kind!r} is not known: local, s3 and ipfs are")
     params.done()
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,7 +114,7 @@ class Batch:
         self._tell = tell
         self._cache = RunCache()
         self._batch = BatchRow(new_id("b"), command, Process.this(), time.time())
-        self._results = [ItemResult(item.name) for item in items]
+        self._results = [ItemResult(item.name, group=item.group) for item in items]
         self._rows: list[Row] = []
         self._out: dict[int, _Work] = {}
         self._again: deque[tuple[_Work, str | None]] = deque()
@@ -291,7 +292,13 @@ class Batch:
 
     def _is_known(self, number: int, row: Row, key: str) -> bool:
         """Take the answer of an earlier job that was asked the same, if all of it is there."""
-        for old in self._log.answers(key):
+        item = self._items[number]
+        answers = self._log.answers(key)
+        if item.group:
+            # Each of several runs wants one of its own, and in this batch they are still under way.
+            own = [old for old in answers if old.memo is None and old.batch != self._batch.id]
+            answers = own[item.copy : item.copy + 1]
+        for old in answers:
             if old.replicas < self._replicas or old.status == "interrupted":
                 continue
             try:
@@ -462,8 +469,6 @@ class Batch:
             if self._store.has(digest):
                 continue
             with contextlib.ExitStack() as stack:
-                import tempfile
-
                 file = stack.enter_context(tempfile.TemporaryFile())
                 try:
                     self._pool.fetch(reply.worker, digest, file.write)
@@ -588,11 +593,13 @@ class Batch:
             if opened is not None:
                 opened.close()
             if self._into is not None and result.receipt_id is not None:
-                self._publish(number, self._into)
+                self._lay_out(number, self._into)
+            if self._items[number].publish is not None and result.receipt_id is not None:
+                self._publish(number)
             if self._tell is not None:
                 self._tell(Event("done", result.item, result=result))
 
-    def _publish(self, number: int, into: Path) -> None:
+    def _lay_out(self, number: int, into: Path) -> None:
         """Let an item's results be in its folder."""
         row, result = self._rows[number], self._results[number]
         target = into / self._items[number].folder
@@ -603,6 +610,21 @@ class Batch:
         except (WattestError, OSError) as error:
             # The job is done and stays known; only its folder is missing.
             result.status, result.message = "failed", f"its result folder: {error}"
+
+    def _publish(self, number: int) -> None:
+        """Copy an item's results to where its job wants them."""
+        from wattest.jobs.publish import publish
+
+        item, row, result = self._items[number], self._rows[number], self._results[number]
+        assert item.publish is not None
+        assert result.receipt_id is not None
+        try:
+            with tempfile.TemporaryDirectory(prefix="wattest-publish-") as folder:
+                place = Path(folder) / "results"
+                Results(self._log, row, self._store).copy_to(place)
+                result.published = publish(place, result.receipt_id, item.publish)
+        except (WattestError, OSError) as error:
+            result.status, result.message = "failed", f"its results are not published: {error}"
 
     def _say(self, kind: str, work: _Work, message: str) -> None:
         if self._tell is not None:
