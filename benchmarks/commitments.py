@@ -3,8 +3,8 @@
     python -m benchmarks.commitments [--every N] [NAME...]
 
 Kernels at their large size and the whole programs of `benchmarks.programs` run in turn without and
-with a commitment every 10^7 units of fuel, in this process; the times are compared in pairs, and the
-median of the pairs' ratios is printed. Loading the module is left out.
+with a commitment every 10^7 units of fuel, in this process; the times are compared in pairs, and
+the median of the pairs' ratios is printed. Loading the module is left out.
 """
 
 from __future__ import annotations

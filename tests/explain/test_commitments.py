@@ -194,7 +194,12 @@ def test_frames_of_every_type_and_tables_that_change() -> None:
         roots: list[bytes] = []
         found[engine] = roots
 
-        def on_break(machine: MachineView, store: Any = store, kept: Committer = kept) -> int:
+        def on_break(
+            machine: MachineView,
+            store: Any = store,
+            kept: Committer = kept,
+            roots: list[bytes] = roots,
+        ) -> int:
             # Of the machine with what is remembered, of its state with nothing to remember.
             root = kept.root(machine, store.fuel_used)
             assert root == Committer(kept._instances).root(machine.state(), store.fuel_used)

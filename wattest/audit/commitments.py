@@ -24,6 +24,7 @@ from wattest.interp.runtime import (
     ModuleInst,
     StructInst,
     TableInst,
+    WasmFunc,
 )
 from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
@@ -111,10 +112,7 @@ class MemoryTree:
             end = leaf * LEAF + LEAF
             piece = data[leaf * LEAF : end if end <= length else length]
             digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
-            place = leaf * 32
-            if leaves[place : place + 32] == digest:
-                continue  # written, but with what it had
-            leaves[place : place + 32] = digest
+            leaves[leaf * 32 : leaf * 32 + 32] = digest
             changed.add(leaf // _FANOUT)
         if changed or not self.root:
             self._rehash(changed)
@@ -247,6 +245,7 @@ class Committer:
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
         self._tables: dict[int, tuple[list[Any] | bytes, bytes]] = {}
         self._flags: list[tuple[bytearray, list[int]]] = []
+        self._names: dict[WasmFunc, bytes] = {}
 
     def root(self, machine: MachineView | MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
@@ -256,7 +255,7 @@ class Committer:
             fuel: consumed so far.
         """
         mems, tables, globals_ = self._stored()
-        encoder = _Encoder(self._instances)
+        encoder = _Encoder(self._instances, self._names)
         pieces = [_STATE, _u64(fuel)]
         pieces.append(_sha256(encoder.frames(machine)).digest())
         pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
@@ -333,8 +332,10 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
 class _Encoder:
     """Values and frames as bytes; one for each state, as it numbers the objects it meets."""
 
-    def __init__(self, instances: Sequence[ModuleInst]) -> None:
+    def __init__(self, instances: Sequence[ModuleInst], names: dict[WasmFunc, bytes]) -> None:
         self._instances = instances
+        # Functions of the instances are called the same in all states; filled as they are met.
+        self._names = names
         self._references = References(instances)
         self._types: dict[int, bytes] | None = None
 
@@ -343,6 +344,10 @@ class _Encoder:
             return b"\x01" + _u64(value)
         if value is None:
             return b"\x00"
+        if value.__class__ is WasmFunc:
+            name = self._names.get(value)
+            if name is not None:
+                return name
         plain = plain_value(value, self._references)
         if isinstance(plain, bytes):
             return b"\x04" + plain
@@ -352,7 +357,8 @@ class _Encoder:
         if kind == "f32":
             return b"\x03" + _u32(plain[1])
         if kind == "func":
-            return b"\x05" + _u32(plain[1]) + _u32(plain[2])
+            name = self._names[value] = b"\x05" + _u32(plain[1]) + _u32(plain[2])
+            return name
         return b"\x06" + _u32(plain[1])
 
     def is_function(self, value: Any) -> bool:
