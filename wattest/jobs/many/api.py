@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Union
 
@@ -267,6 +268,10 @@ def make_pool(
     return ExecutorPool(executors, workers)
 
 
+def _warn(tell: Callable[[Event], object], text: str) -> None:
+    tell(Event("warning", "", text))
+
+
 def run_items(
     items: Sequence[Item],
     pool: Pool,
@@ -287,7 +292,7 @@ def run_items(
             batch = Batch(
                 items,
                 pool,
-                log=RunLog(),
+                log=RunLog(warn=None if tell is None else partial(_warn, tell)),
                 store=ContentStore(),
                 into=into,
                 replicas=replicas,
