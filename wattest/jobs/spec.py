@@ -83,6 +83,28 @@ def parse_module_spec(text: str) -> ModuleSpec:
     return ModuleSpec(name, parse_address(source))
 
 
+POLICY_VARIABLE = "WATTEST_POLICY"
+"""Environment variable that names a policy which always applies."""
+
+
+def pinned_policies(policy: Path | None = None) -> Policies | None:
+    """What the policy of the environment allows, and another one with it; None when there is none.
+
+    Raises:
+        InputError: a policy cannot be read.
+        JobError: one is malformed.
+    """
+    pinned = os.environ.get(POLICY_VARIABLE)
+    files = [Path(pinned)] if pinned else []
+    if policy is not None:
+        files.append(policy)
+    if not files:
+        return None
+    from wattest.jobs.policy import Policies, read_policy
+
+    return Policies([read_policy(file) for file in files])
+
+
 class Resolver:
     """Makes jobs of this machine from jobs by addresses, and holds what was fetched for them
     until it is closed.
