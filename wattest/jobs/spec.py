@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST_STDIN",
+    "POLICY_VARIABLE",
     "JobSpec",
     "ModuleSpec",
     "Resolver",
     "parse_module_spec",
+    "pinned_policies",
     "read_stdin_file",
 ]
 

@@ -66,7 +66,7 @@ def map(
 
     What was run before with the same program, arguments, variables, inputs and policy is not run
     again: its receipt and results are taken from the log of runs. After Ctrl-C, the same call
-    goes on where it was. A policy that WATTEST_POLICY names applies, as it does on the command line.
+    goes on where it was. A policy that WATTEST_POLICY names applies as on the command line.
 
     Args:
         program: path or address of the module.
