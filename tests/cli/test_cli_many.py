@@ -35,16 +35,8 @@ def data(here: Path) -> Path:
 
 
 def test_map_over_files(wattest: Run, examples: Path, data: Path, home: Path, here: Path) -> None:
-    args = [
-        "map",
-        examples / "wordfreq.wasm",
-        "--over",
-        "data/t*.txt",
-        "--into",
-        "out",
-        "--cpu",
-        "2",
-    ]
+    args = ["map", examples / "wordfreq.wasm", "--over", "data/t*.txt", "--into", "out"]
+    args += ["--executor", "threads", "--cpu", "2"]
     done = wattest(*args, "-e", "WORDFREQ_TITLE={stem}", "--", "-n", "1")
     assert done.exit_code == 0, done.output
     assert sorted(os.listdir("out")) == ["batch.json", "t0.txt", "t1.txt", "t2.txt", "t3.txt"]
@@ -52,6 +44,7 @@ def test_map_over_files(wattest: Run, examples: Path, data: Path, home: Path, he
     assert [item["item"] for item in report["items"]] == [f"data/t{n}.txt" for n in range(4)]
     assert report["root"] == make_root({item["item"]: item["receipt"] for item in report["items"]})
     assert report["root"] in done.stdout
+    assert " on 2 threads" in done.stdout
     receipt = Receipt.load("out/t2.txt/receipt.json")
     assert receipt.claim["env"] == {"WORDFREQ_TITLE": "t2"}
     assert receipt.claim["args"] == ["wordfreq.wasm", "-n", "1"]
