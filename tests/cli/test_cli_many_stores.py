@@ -139,8 +139,9 @@ def test_a_count_is_so_many_runs(wattest: Run, wat: Wat, here: Path, wattest_hom
     (one,) = {item["receipt"] for item in first["items"]}
     rows = json.loads(wattest("job", "list", "--json").stdout)
     assert sorted(row["item"] for row in rows) == ["again.1", "again.2", "again.3"]
-    shown = wattest("batch", "three.json")
+    shown = wattest("batch", "three.json", "--executor", "threads", "--cpu", "3")
     assert shown.exit_code == 0
+    assert " on 3 threads" in shown.stdout
     assert f"again: 3 runs, all with {one}" in shown.stdout
     assert "known      3" in " ".join(shown.stdout.split("\n")), shown.stdout
     # Three are known; of five, two are run.

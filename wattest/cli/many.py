@@ -284,7 +284,7 @@ def _say_event(event: Event) -> None:
     if event.result is not None:
         if logs_json():
             tell("job.end", **event.result.to_json())
-    elif logs_json():
+    elif logs_json() and event.kind != "warning":
         tell(f"worker.{event.kind}", item=event.item, message=event.message)
     else:
         say(_event_text(event))

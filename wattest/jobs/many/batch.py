@@ -41,8 +41,9 @@ class Event:
 
     Attributes:
         kind: ``"done"`` (an item is; ``result`` says how), ``"lost"`` (a worker; the job is tried
-            again), ``"disagreement"`` (a worker answered otherwise than the others).
-        message: of the last two.
+            again), ``"disagreement"`` (a worker answered otherwise than the others),
+            ``"warning"`` (of the log of runs; about no item).
+        message: of all but the first.
         item: which item it is about.
         result: of ``"done"``.
     """
