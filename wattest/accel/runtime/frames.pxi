@@ -6,6 +6,7 @@
 
 cdef enum:
     MOST_ENCODED = 17  # bytes of a value in a state commitment
+    FEW = 3            # places of a function before the types of all are taken
 
 
 cdef class FuncNotes:
@@ -14,22 +15,17 @@ cdef class FuncNotes:
     cdef Func* func
     cdef NativeModule native
     cdef bytes locals
-    # Numbers of notes by place in the code; notes of one kind by byte offset.
-    cdef dict at
+    # Places of notes by their kind and byte offset; None until one is looked for.
     cdef dict offsets
     cdef dict known
-    # The types on the operand stack by byte offset, at all of the notes' places.
+    # The types on the operand stack by byte offset.
     cdef dict types
 
     def __dealloc__(self):
         free_notes(self.notes)
 
     cdef int fill(self, State state, Func* func) except -1:
-        cdef Lowered* low
-        cdef size_t i
-        cdef Note* found
         state.lower(func)
-        low = <Lowered*>func.lowered
         self.func = func
         self.native = (<Instance>func.inst.owner).native
         places = local_places(self.native.module, func.index, <Signature>func.sig)
@@ -46,18 +42,45 @@ cdef class FuncNotes:
                 for count, valtype in syntax.code.locals
             ]
         )
-        places = {low.traps[i].pos: low.traps[i].offset for i in range(low.ntraps)}
-        edges = {low.edges[i].pos: low.edges[i].offset for i in range(low.nedges)}
-        self.at = {}
-        self.offsets = {}
         self.known = {}
         self.types = {}
+        return 0
+
+    cdef int index(self) except -1:
+        """Fill `offsets`; a function with thousands of notes has few that are looked at."""
+        cdef size_t i
+        cdef Note* found
+        cdef Lowered* low = <Lowered*>self.func.lowered
+        places = {low.traps[i].pos: low.traps[i].offset for i in range(low.ntraps)}
+        edges = {low.edges[i].pos: low.edges[i].offset for i in range(low.nedges)}
+        self.offsets = {}
         for i in range(self.notes.count):
             found = &self.notes.notes[i]
             offset = (edges if found.kind == NOTE_EDGE else places)[found.pos]
-            self.at[found.pos] = (i, offset)
             self.offsets.setdefault((found.kind, offset), found.pos)
         return 0
+
+    cdef Note* at(self, int32_t pos, uint32_t* offset) except NULL:
+        """The note of a place in the code, and its byte offset."""
+        cdef size_t i = self.notes.count
+        cdef size_t k
+        cdef Lowered* low = <Lowered*>self.func.lowered
+        while i:
+            i -= 1
+            if self.notes.notes[i].pos != pos:
+                continue
+            if self.notes.notes[i].kind == NOTE_EDGE:
+                for k in range(low.nedges):
+                    if low.edges[k].pos == pos:
+                        offset[0] = low.edges[k].offset
+                        return &self.notes.notes[i]
+            else:
+                for k in range(low.ntraps):
+                    if low.traps[k].pos == pos:
+                        offset[0] = low.traps[k].offset
+                        return &self.notes.notes[i]
+            break
+        raise RuntimeError(f"function {self.func.index} cannot stop at {pos}")
 
     cdef Py_ssize_t position(self) except -1:
         """Of the function among those that its module defines."""
@@ -65,13 +88,16 @@ cdef class FuncNotes:
 
     cdef bytes types_before(self, uint32_t offset):
         """The letters of the types on the operand stack before an instruction."""
-        if not self.types:
+        types = self.types.get(offset)
+        if types is None and len(self.types) == FEW:
             # Going through the body is what it takes, for one of them or for all.
-            offsets = sorted({offset for _, offset in self.at.values()})
+            if self.offsets is None:
+                self.index()
+            offsets = sorted({at for _, at in self.offsets})
             found = self.native.fast_types_at(self.position(), offsets)
             if found is not None:
-                self.types = dict(zip(offsets, found))
-        types = self.types.get(offset)
+                self.types.update(zip(offsets, found))
+                types = self.types.get(offset)
         if types is None:
             (types,) = self.native.types_at(self.position(), [offset])
             self.types[offset] = types
@@ -84,13 +110,11 @@ cdef class FuncNotes:
         cdef Note* found
         cdef Spot* spot
         cdef uint32_t i
+        cdef uint32_t offset = 0
         known = self.known.get(pos)
         if known is not None:
             return known
-        if pos not in self.at:
-            raise RuntimeError(f"function {self.func.index} cannot stop at {pos}")
-        number, offset = self.at[pos]
-        found = &self.notes.notes[<size_t>number]
+        found = self.at(pos, &offset)
         types = self.types_before(offset)
         if found.kind == NOTE_CALL:
             types = types[:found.count]
@@ -393,6 +417,8 @@ cdef class Builder:
     cdef tuple find(self, Func* func, int kind, frame):
         """The place of the note of a kind at a frame's offset, and its position in the code."""
         cdef FuncNotes notes = self.state.notes_of(func)
+        if notes.offsets is None:
+            notes.index()
         pos = notes.offsets.get((kind, frame.offset))
         if pos is None:
             raise _StateError(
