@@ -2,9 +2,9 @@
 
     python -m benchmarks.commitments [--every N] [NAME...]
 
-Kernels at their large size and whole programs run in turn without and with a commitment every 10^7
-units of fuel, in this process; the times are compared in pairs, and the median of the pairs' ratios
-is printed. Loading the module is left out of kernels and is part of programs.
+Kernels at their large size and the whole programs of `benchmarks.programs` run in turn without and
+with a commitment every 10^7 units of fuel, in this process; the times are compared in pairs, and
+the median of the pairs' ratios is printed. Loading the module is left out.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.kernel_table import KERNELS, Kernel
-from benchmarks.programs import CPYTHON, RESVG, find, large_svg
+from benchmarks.programs import PROGRAMS, Program, find, run_on_wattest
 
 EVERY = 10_000_000
 PAIRS = 7
-HERE = Path(__file__).parent
 BOUND = 1.15
 
 
@@ -50,45 +49,31 @@ def kernel(item: Kernel, every: int) -> Callable[[bool], tuple[float, int]]:
     return one
 
 
-def program(
-    path: Path, every: int, *args: str, **parts: Any
-) -> Callable[[bool], tuple[float, int]]:
-    """The same for a job from beginning to end."""
-    from dataclasses import replace
+def program(item: Program, path: Path, every: int) -> Callable[[bool], tuple[float, int]]:
+    """The same for a program of `benchmarks.programs`, from instantiation to its end."""
+    import wattest
+    from wattest.jobs.commit import CommitmentLog
 
-    from wattest.jobs import Job, run_job
-    from wattest.jobs.execute import RunCache
-
-    job = Job(path, args, engine="accel", **parts)
-    cache = RunCache()
+    module = wattest.Module.from_file(path)
 
     def one(committed: bool) -> tuple[float, int]:
+        log = CommitmentLog(every)
         begin = time.process_time()
-        result = run_job(replace(job, commit_every=every) if committed else job, cache=cache)
-        return time.process_time() - begin, len(result.commitments)
+        run_on_wattest(item, path.name, module, "accel", watcher=log if committed else None)
+        return time.process_time() - begin, len(log.found)
 
     return one
 
 
-def cases(every: int) -> dict[str, Callable[[bool], tuple[float, int]]]:
-    """All of them by name; what is not installed is left out."""
-    from wattest.jobs import Input
-
-    found = {item.name: kernel(item, every) for item in KERNELS}
-    log = HERE.parent / "examples" / "data" / "logbook.txt"
-    found["wordfreq"] = program(
-        HERE.parent / "examples" / "wordfreq.wasm",
-        every,
-        "-n",
-        "8",
-        inputs=(Input(log, "/inputs/logbook.txt"),),
-    )
-    cpython, resvg = find(CPYTHON), find(RESVG)
-    if cpython is not None:
-        script = "print(sum(i * i for i in range(300000)))"
-        found["CPython"] = program(cpython, every, "-S", "-c", script)
-    if resvg is not None:
-        found["resvg"] = program(resvg, every, "-", "-c", stdin=large_svg().encode(), outputs=())
+def cases(every: int) -> dict[str, Callable[[], Callable[[bool], tuple[float, int]]]]:
+    """What makes each of them, by name; what is not installed is left out."""
+    found: dict[str, Callable[[], Callable[[bool], tuple[float, int]]]] = {}
+    for item in KERNELS:
+        found[item.name] = partial(kernel, item, every)
+    for each in PROGRAMS:
+        path = find(each.module)
+        if path is not None:
+            found[each.name] = partial(program, each, path, every)
     return found
 
 
@@ -98,10 +83,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     ratios = []
-    print(f"{'':<14}{'without':>9}{'with':>9}{'ratio':>8}{'commitments':>13}")
-    for name, one in cases(options.every).items():
+    print(f"{'':<18}{'without':>9}{'with':>9}{'ratio':>8}{'commitments':>13}")
+    for name, make in cases(options.every).items():
         if options.names and name not in options.names:
             continue
+        one = make()
         one(True)
         pairs = []
         count = 0
@@ -115,8 +101,8 @@ def main() -> None:
         ratios.append(ratio)
         plain, with_them = (statistics.median(column) for column in zip(*pairs))
         mark = "" if ratio <= BOUND else "  above the bound"
-        print(f"{name:<14}{plain:>9.3f}{with_them:>9.3f}{ratio:>8.3f}{count:>13}{mark}", flush=True)
-    print(f"{'geometric mean':<32}{statistics.geometric_mean(ratios):>8.3f}")
+        print(f"{name:<18}{plain:>9.3f}{with_them:>9.3f}{ratio:>8.3f}{count:>13}{mark}", flush=True)
+    print(f"{'geometric mean':<36}{statistics.geometric_mean(ratios):>8.3f}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wattest.jobs.many.outcome import BatchResult
 
 PROGRAM = Path(__file__).parents[1] / "examples" / "wordfreq.wasm"
 KINDS = ("threads", "processes", "dask")
@@ -79,7 +82,8 @@ def kill_one_worker(stop: threading.Event, told: list[str]) -> None:
         for child in psutil.Process().children(recursive=True):
             line = " ".join(child.cmdline())
             if "multiprocessing.spawn" in line and "spawn_main" in line:
-                stop.wait(3.0)
+                if stop.wait(3.0):
+                    return
                 os.kill(child.pid, signal.SIGKILL)
                 told.append(f"killed worker process {child.pid}")
                 return
@@ -109,8 +113,20 @@ def check(result: Any, specs: dict[str, Any], sample: int) -> None:
             assert run_job(job, cache=cache).receipt.id == got.receipt_id
 
 
-def measure(kind: str, count: int, folder: Path, own: Callable[[], float]) -> None:
-    """Run ``count`` jobs on one kind of executor, check them, and print what they cost."""
+def write_texts(folder: Path, count: int) -> None:
+    """A small text for each job."""
+    for number in range(count):
+        (folder / f"{number}.txt").write_text(f"to be or not to be {number}\n")
+
+
+def measure(
+    kind: str, count: int, folder: Path, own: Callable[[], float]
+) -> tuple[BatchResult, list[str]]:
+    """Run ``count`` jobs on one kind of executor, check them, and print what they cost.
+
+    Returns:
+        What came of them, and which workers were killed on the way.
+    """
     from wattest.jobs.fetch.address import InputSpec, parse_address
     from wattest.jobs.many.api import make_items, make_pool, run_items
     from wattest.jobs.spec import JobSpec
@@ -149,6 +165,7 @@ def measure(kind: str, count: int, folder: Path, own: Callable[[], float]) -> No
         f"{'; ' + told[0] if told else ''}; all {len(result):,} receipts valid",
         flush=True,
     )
+    return result, told
 
 
 def main() -> None:
@@ -159,8 +176,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="wattest-many-"))
     try:
-        for number in range(options.jobs):
-            (folder / f"{number}.txt").write_text(f"to be or not to be {number}\n")
+        write_texts(folder, options.jobs)
         texts = [folder / f"{number % options.jobs}.txt" for number in range(200)]
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
         for kind in options.kinds or KINDS:

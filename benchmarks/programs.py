@@ -203,10 +203,16 @@ def _on_wattest(program: Program, path: Path, engine: str) -> dict[str, Any]:
 
 
 def run_on_wattest(
-    program: Program, name: str, module: Any, engine: str, observer: Any = None
+    program: Program,
+    name: str,
+    module: Any,
+    engine: str,
+    observer: Any = None,
+    watcher: Any = None,
 ) -> tuple[str, int]:
     """Instantiate a loaded module and run the program; the digest of what it printed and wrote,
-    and its fuel. `observer`: is told of every host call."""
+    and its fuel. `observer`: is told of every host call. `watcher`: a
+    `wattest.jobs.watch.Watcher`, stopped at as a job would."""
     import wattest
     from wattest.wasi import MemoryTree, Mount, Wasi, WasiConfig
 
@@ -221,7 +227,12 @@ def run_on_wattest(
         ],
     )
     with Wasi(config, observer) as wasi:
-        instance = wattest.Instance(module, wasi.imports(), engine=engine)
+        store = wattest.Store(engine)
+        if watcher is not None:
+            store.break_at = watcher.begin(store, module)
+        instance = wattest.Instance(module, wasi.imports(), store=store)
+        if watcher is not None:
+            store.on_break = lambda machine: watcher.on_break(machine, [instance._inst])
 
         class Runner(_Runner):
             def call(self, name: str, *args: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from wattest.jobs.log import RunLog
+from wattest.jobs.log import RunLog, database
 
 Run = Callable[..., Result]
 Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -224,8 +225,69 @@ def test_a_damaged_or_newer_log_never_breaks_a_run(
     with sqlite3.connect(home / "runs.sqlite") as connection:
         connection.execute("pragma user_version = 99")
     run = wattest("run", programs / "args.wasm")
-    assert run.exit_code == 0
-    assert "newer wattest" in run.stderr
+    assert (run.exit_code, run.stderr.count("\n")) == (0, 1)
+    assert "written by a newer wattest (schema 99; this one knows 1)" in run.stderr
+    many = wattest("map", programs / "args.wasm", "--values", "1..2")
+    assert (many.exit_code, many.stdout, many.stderr.count("\n")) == (73, "", 1)
+    assert "newer wattest" in many.stderr
+    with contextlib.closing(sqlite3.connect(home / "runs.sqlite")) as connection:
+        assert connection.execute("pragma user_version").fetchone() == (99,)
+
+
+def make_old_log(home: Path, version: int) -> None:
+    home.mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(home / "runs.sqlite")) as connection, connection:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("create table jobs (id text, command text)")
+        connection.execute("insert into jobs values ('j-1', 'old')")
+        connection.execute(f"pragma user_version = {version}")
+
+
+def old_rows(path: Path) -> list[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute("select * from jobs").fetchall()
+
+
+def test_an_older_log_is_moved_aside(wattest: Run, programs: Path, home: Path) -> None:
+    make_old_log(home, 0)
+    run = wattest("run", programs / "args.wasm")
+    assert (run.exit_code, run.stderr.count("\n")) == (0, 1)
+    moved = home / "runs.schema0.sqlite"
+    assert f"the form of an older wattest (schema 0): it is now {moved}" in run.stderr
+    assert old_rows(moved) == [("j-1", "old")]
+    assert len(listed(wattest)) == 1
+    assert wattest("run", programs / "args.wasm").stderr == ""
+
+
+def test_this_version_is_an_older_one_for_the_next(
+    wattest: Run, programs: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_old_log(home, 1)
+    (home / "runs.schema1.sqlite").write_text("precious")
+    monkeypatch.setattr(database, "_VERSION", 2)
+    many = wattest("map", programs / "args.wasm", "--values", "1..2")
+    assert (many.exit_code, many.stderr.count("\n")) == (0, 1), many.output
+    assert many.stderr.startswith("wattest: warning: the log of runs ")
+    assert "runs.schema1.2.sqlite" in many.stderr
+    assert (home / "runs.schema1.sqlite").read_text() == "precious"
+    assert old_rows(home / "runs.schema1.2.sqlite") == [("j-1", "old")]
+    assert len(listed(wattest)) == 2
+
+
+def test_from_python_an_older_log_is_a_warning(home: Path) -> None:
+    make_old_log(home, 0)
+    with pytest.warns(UserWarning, match=r"runs\.schema0\.sqlite"):
+        assert RunLog().jobs() == []
+
+
+def test_many_processes_meet_an_older_log(process: Process, programs: Path, home: Path) -> None:
+    make_old_log(home, 0)
+    runners = [spawn("run", "-l", f"n={n}", programs / "args.wasm") for n in range(6)]
+    said = [runner.communicate(timeout=120)[1] for runner in runners]
+    assert [runner.returncode for runner in runners] == [0] * 6
+    assert sorted(text.count(b"runs.schema0.sqlite") for text in said) == [0] * 5 + [1], said
+    assert old_rows(home / "runs.schema0.sqlite") == [("j-1", "old")]
+    assert len(RunLog().jobs()) == 6
 
 
 def test_a_full_disk_never_breaks_a_run(

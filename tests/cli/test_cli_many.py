@@ -35,16 +35,8 @@ def data(here: Path) -> Path:
 
 
 def test_map_over_files(wattest: Run, examples: Path, data: Path, home: Path, here: Path) -> None:
-    args = [
-        "map",
-        examples / "wordfreq.wasm",
-        "--over",
-        "data/t*.txt",
-        "--into",
-        "out",
-        "--cpu",
-        "2",
-    ]
+    args = ["map", examples / "wordfreq.wasm", "--over", "data/t*.txt", "--into", "out"]
+    args += ["--executor", "threads", "--cpu", "2"]
     done = wattest(*args, "-e", "WORDFREQ_TITLE={stem}", "--", "-n", "1")
     assert done.exit_code == 0, done.output
     assert sorted(os.listdir("out")) == ["batch.json", "t0.txt", "t1.txt", "t2.txt", "t3.txt"]
@@ -52,6 +44,7 @@ def test_map_over_files(wattest: Run, examples: Path, data: Path, home: Path, he
     assert [item["item"] for item in report["items"]] == [f"data/t{n}.txt" for n in range(4)]
     assert report["root"] == make_root({item["item"]: item["receipt"] for item in report["items"]})
     assert report["root"] in done.stdout
+    assert " on 2 threads" in done.stdout
     receipt = Receipt.load("out/t2.txt/receipt.json")
     assert receipt.claim["env"] == {"WORDFREQ_TITLE": "t2"}
     assert receipt.claim["args"] == ["wordfreq.wasm", "-n", "1"]
@@ -283,7 +276,7 @@ TICKER_ONE = """(module
 
 def test_ctrl_c_and_on_again(wat: Wat, wattest: Run, home: Path, here: Path) -> None:
     program = wat(TICKER_ONE)
-    args = ["map", str(program), "--values", "1..60", "--into", "out", "--", "{}"]
+    args = ["map", str(program), "--values", "1..24", "--into", "out", "--", "{}"]
     runner = subprocess.Popen(
         [sys.executable, "-m", "wattest", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -303,7 +296,23 @@ def test_ctrl_c_and_on_again(wat: Wat, wattest: Run, home: Path, here: Path) -> 
     items = json.loads(again.stdout)["items"]
     assert {item["status"] for item in items} == {"exit"}
     assert {item["item"] for item in items if item["known"]} == {*done}
-    assert len(list(here.glob("out/*/receipt.json"))) == 60
+    assert len(list(here.glob("out/*/receipt.json"))) == 24
+
+
+def test_the_example_batch(
+    wattest: Run, examples: Path, here: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("yaml")
+    monkeypatch.chdir(examples.parent)
+    command = ["batch", "examples/batch.yaml", "--var", "title=Logbook", "--into"]
+    done = wattest(*command, here / "results")
+    assert done.exit_code == 0, done.output
+    assert sorted(os.listdir(here / "results")) == [
+        "batch.json", "readings", "words", "words-again.1", "words-again.2"
+    ]  # fmt: skip
+    report = (here / "results" / "words" / "outputs" / "report.txt").read_text()
+    assert report.startswith("Logbook")
+    assert "words-again: 2 runs, all with sha256:" in done.stdout
 
 
 def test_from_python(examples: Path, data: Path, home: Path, here: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+import wattest as api
+from wattest.errors import Forbidden
 
 sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 from servers import Server
@@ -121,3 +125,64 @@ def test_max_output(wattest: Run, programs: Path, here: Path) -> None:
     (here / "big").write_bytes(bytes(5000))
     result = wattest("run", "--max-output", "1KiB", "-i", "big", programs / "copy.wasm")
     assert (result.exit_code, "bytes written (1,024 bytes)" in result.stderr) == (124, True)
+
+
+def test_a_pinned_policy_holds_for_map_in_python(
+    server: Server, programs: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = programs / "args.wasm"
+    origins = [programs.as_uri() + "/", here.as_uri() + "/"]
+    (here / "p.toml").write_text(
+        f"[origins]\nallow = {json.dumps(origins)}\n[limits]\nfuel = 100_000\n"
+    )
+    (here / "a.txt").write_text("a")
+    with monkeypatch.context() as patch:
+        patch.setenv("WATTEST_POLICY", str(here / "p.toml"))
+        inside = api.map(program, "*.txt")
+        assert inside.succeeded
+        assert inside[0].receipt is not None
+        assert inside[0].receipt.claim["policy"]["limits"]["fuel"] == 100_000
+        address = server.put("/b.txt", b"b")
+        mixed = api.map(program, ["a.txt", address])
+        assert [item.status for item in mixed] == ["exit", "failed"]
+        assert "its origin is not allowed" in (mixed[1].message or "")
+        more = api.map(program, "*.txt", limits=api.Limits(fuel=200_000))
+        assert "200,000 is more than the 100,000 allowed" in (more[0].message or "")
+        with pytest.raises(Forbidden):
+            api.map(program, "memory://bucket/*.txt")
+        patch.setenv("WATTEST_POLICY", "missing.toml")
+        with pytest.raises(api.InputError):
+            api.map(program, "*.txt")
+    assert server.requests == []
+    assert api.map(program, [address]).succeeded
+
+
+def test_a_pinned_policy_holds_for_what_is_repeated(
+    wattest: Run, programs: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = programs / "args.wasm"
+    run = ["run", "--fuel", "1000000", "--record", "r.wrec", "--receipt", "r.json", program]
+    assert wattest(*run).exit_code == 0
+    commands = (
+        ["verify", "--program", program, "r.json"],
+        ["verify", "r.wrec"],
+        ["replay", "r.wrec"],
+        ["replay", "--until", "call:1", "r.wrec"],
+    )
+    monkeypatch.setenv("WATTEST_POLICY", "p.toml")
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    (here / "p.toml").write_text(
+        "[limits]\nfuel = 1_000_000\ntimeout-seconds = 5\n"
+        f'[programs]\ndigests = ["sha256:{digest}"]\n'
+    )
+    for command in commands:
+        assert wattest(*command).exit_code == 0, command
+    for text, words in (
+        ("[limits]\nfuel = 999_999\n", "fuel: 1,000,000 is more than the 999,999 allowed"),
+        (f'[programs]\ndigests = ["sha256:{"0" * 64}"]\n', "is not among the allowed programs"),
+    ):
+        (here / "p.toml").write_text(text)
+        for command in commands:
+            refused = wattest(*command)
+            assert (refused.exit_code, refused.stdout) == (77, ""), command
+            assert words in refused.stderr

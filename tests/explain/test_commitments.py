@@ -13,7 +13,8 @@ import pytest
 import wasmtime
 
 import wattest
-from wattest.audit.commitments import LEAF, Commitment, MemoryTree
+from wattest.audit.canonical import canonical_json
+from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree
 from wattest.engine import Limits
 from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
@@ -150,6 +151,73 @@ def test_both_engines_commit_to_the_same(mixed: Path) -> None:
         found = claims[0]["result"]["commitments"]
         assert found["every"] == every
         assert found["count"] > 20
+
+
+EVERY_TYPE = """(module
+  (import "host" "f" (func $host))
+  (table $funcs 4 10 funcref) (table $others 2 externref)
+  (elem declare func $deep $host)
+  (global $half (mut f32) (f32.const nan:0x200001))
+  (func $deep (param $n i32) (param $l i64) (param $s f32) (param $d f64) (param $v v128)
+      (param $f funcref) (param $x externref) (result f64)
+    (local $w v128) (local $z funcref)
+    (local.set $w (i8x16.splat (local.get $n)))
+    (table.set $funcs (i32.and (local.get $n) (i32.const 3)) (local.get $f))
+    (table.set $others (i32.and (local.get $n) (i32.const 1)) (local.get $x))
+    (if (result f64) (i32.eqz (local.get $n)) (then (f64.const -0))
+      (else
+        (f32.const 1.5) (local.get $w) (i64.const -7) (local.get $x) (f64.const nan:0x8000000000001)
+        (call $deep
+          (i32.sub (local.get $n) (i32.const 1)) (i64.sub (local.get $l) (i64.const 3))
+          (select (global.get $half) (f32.div (local.get $s) (f32.const 0))
+            (i32.and (local.get $n) (i32.const 1)))
+          (f64.neg (local.get $d)) (local.get $w)
+          (select (result funcref) (ref.func $deep) (ref.func $host)
+            (i32.and (local.get $n) (i32.const 2)))
+          (select (result externref) (ref.null extern) (local.get $x)
+            (i32.lt_u (local.get $n) (i32.const 4))))
+        (drop) (drop) (drop) (drop) (drop) (drop)
+        (local.get $d))))
+  (func (export "run") (param $x externref) (result f64)
+    (call $deep (i32.const 12) (i64.const 5) (f32.const 0) (f64.const 0.25)
+      (v128.const i64x2 1 -1) (ref.null func) (local.get $x))))"""
+
+
+def test_frames_of_every_type_and_tables_that_change() -> None:
+    module = wattest.Module(wasmtime.wat2wasm(EVERY_TYPE))
+    found: dict[str, list[bytes]] = {}
+    for engine in wattest.available_engines():
+        store = wattest.Store(engine)
+        instance = wattest.Instance(module, {"host": {"f": lambda: None}}, store=store)
+        instances = [instance._inst]
+        kept = Committer(instances)
+        roots: list[bytes] = []
+        found[engine] = roots
+
+        def on_break(
+            machine: MachineView,
+            store: Any = store,
+            kept: Committer = kept,
+            roots: list[bytes] = roots,
+        ) -> int:
+            # Of the machine with what is remembered, of its state with nothing to remember.
+            root = kept.root(machine, store.fuel_used)
+            assert root == Committer(kept._instances).root(machine.state(), store.fuel_used)
+            roots.append(root)
+            return int(store.fuel_used) + 1
+
+        store.break_at = 0
+        store.on_break = on_break
+        assert instance.exports.run(object()) == 0.25
+    assert len(set(roots)) == len(roots) > 20
+    assert all(each == roots for each in found.values())
+
+
+def test_a_line_is_canonical() -> None:
+    for fuel in (0, 2**53 - 1, 2**53, 2**63):
+        for calls in (0, 2**53 - 1, 2**53):
+            one = Commitment(fuel, calls, bytes(range(32)))
+            assert one.line() == canonical_json(one.to_json())
 
 
 def test_the_chain_is_in_the_receipt_and_only_when_asked_for(mixed: Path) -> None:

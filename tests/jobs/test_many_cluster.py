@@ -22,6 +22,8 @@ distributed = pytest.importorskip("distributed")
 
 from wattest.jobs.many.cluster import DaskPool  # noqa: E402
 
+JOBS = 10_000
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
@@ -83,6 +85,22 @@ def test_a_killed_worker_loses_and_doubles_nothing(client: Any, tmp_path: Path) 
     again = run(items, DaskPool(client=client))
     assert all(got.known for got in again)
     assert again.root == result.root
+
+
+@pytest.mark.slow
+def test_ten_thousand_jobs_and_a_killed_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`measure` checks every receipt, that no item is missing or there twice, and that all are
+    known afterwards."""
+    from benchmarks.many import guests_own, measure, write_texts
+
+    monkeypatch.setenv("WATTEST_HOME", str(tmp_path / "home"))
+    write_texts(tmp_path, JOBS)
+    texts = [tmp_path / f"{number}.txt" for number in range(20)]
+    result, killed = measure("dask", JOBS, tmp_path, lambda: guests_own(texts))
+    assert len(killed) == 1
+    assert len(result.receipts) == JOBS
 
 
 def _far_away(folder: str) -> None:

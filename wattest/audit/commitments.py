@@ -7,12 +7,13 @@ taken at segment borders only and in a form that belongs to no engine.
 from __future__ import annotations
 
 import hashlib
+import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from wattest.audit.canonical import canonical_json, number
+from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.interp.runtime import (
     ArrayInst,
     ExnInst,
@@ -23,8 +24,9 @@ from wattest.interp.runtime import (
     ModuleInst,
     StructInst,
     TableInst,
+    WasmFunc,
 )
-from wattest.interp.state import MachineState, References, plain_value
+from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
 
 __all__ = [
@@ -107,7 +109,8 @@ class MemoryTree:
         for leaf in (*dirty, *ragged):
             if leaf >= count:
                 continue
-            piece = data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
+            end = leaf * LEAF + LEAF
+            piece = data[leaf * LEAF : end if end <= length else length]
             digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
             leaves[leaf * 32 : leaf * 32 + 32] = digest
             changed.add(leaf // _FANOUT)
@@ -189,6 +192,16 @@ class Commitment:
         """``{"fuel", "calls", "root"}``, as a line of a file and as the chain has it."""
         return {"fuel": number(self.fuel), "calls": number(self.calls), "root": self.root.hex()}
 
+    def line(self) -> bytes:
+        """The canonical JSON (RFC 8785) of `to_json`."""
+        if max(self.fuel, self.calls) > LARGEST_INTEGER:
+            return canonical_json(self.to_json())
+        return b'{"calls":%d,"fuel":%d,"root":"%s"}' % (
+            self.calls,
+            self.fuel,
+            self.root.hex().encode(),
+        )
+
 
 class Chain:
     """The hash chain of a run's commitments.
@@ -203,7 +216,7 @@ class Chain:
 
     def add(self, commitment: Commitment) -> None:
         """Chain one: sha256(hash before || canonical JSON of the commitment)."""
-        self._hash = _sha256(self._hash + canonical_json(commitment.to_json())).digest()
+        self._hash = _sha256(self._hash + commitment.line()).digest()
         self.count += 1
 
     @property
@@ -230,20 +243,21 @@ class Committer:
         self._dirty = dirty
         self._trees: dict[int, MemoryTree] = {}
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
-        self._tables: dict[int, tuple[list[Any], bytes]] = {}
+        self._tables: dict[int, tuple[list[Any] | bytes, bytes]] = {}
         self._flags: list[tuple[bytearray, list[int]]] = []
+        self._names: dict[WasmFunc, bytes] = {}
 
-    def root(self, state: MachineState, fuel: int) -> bytes:
+    def root(self, machine: MachineView | MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
 
         Args:
-            state: of the machine, at a segment border.
+            machine: at a segment border; or its state.
             fuel: consumed so far.
         """
         mems, tables, globals_ = self._stored()
-        encoder = _Encoder(self._instances)
+        encoder = _Encoder(self._instances, self._names)
         pieces = [_STATE, _u64(fuel)]
-        pieces.append(_sha256(encoder.frames(state)).digest())
+        pieces.append(_sha256(encoder.frames(machine)).digest())
         pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
         pieces.append(_u32(len(tables)))
         pieces += [self._table(table, encoder) for table in tables]
@@ -267,15 +281,20 @@ class Committer:
         return mems, tables, globals_
 
     def _table(self, table: TableInst, encoder: _Encoder) -> bytes:
-        elems = table.elem[:]
+        # The accelerator's tables are compared as they are kept: making values takes far longer.
+        raw = getattr(table.elem, "raw", None)
+        now: list[Any] | bytes = table.elem[:] if raw is None else raw()
         known = self._tables.get(id(table))
-        if known is not None and known[0] == elems:
+        if known is not None and _same(known[0], now):
             return known[1]
+        elems = table.elem[:]
         text = b"".join([encoder.value(elem) for elem in elems])
         digest = _u64(len(elems)) + _sha256(text).digest()
         if all(elem is None or encoder.is_function(elem) for elem in elems):
             # Only then does its text not depend on what was met before.
-            self._tables[id(table)] = (elems, digest)
+            self._tables[id(table)] = (now, digest)
+        else:
+            self._tables.pop(id(table), None)
         return digest
 
     def _segments(self) -> bytes:
@@ -296,6 +315,13 @@ class Committer:
         return b"".join([flags for flags, _ in self._flags])
 
 
+def _same(known: list[Any] | bytes, now: list[Any] | bytes) -> bool:
+    """Whether a table holds the same references."""
+    if isinstance(known, list) and isinstance(now, list):
+        return len(known) == len(now) and all(map(operator.is_, known, now))
+    return known == now
+
+
 def _distinct(items: Iterable[Any]) -> list[Any]:
     found: dict[int, Any] = {}
     for item in items:
@@ -306,8 +332,10 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
 class _Encoder:
     """Values and frames as bytes; one for each state, as it numbers the objects it meets."""
 
-    def __init__(self, instances: Sequence[ModuleInst]) -> None:
+    def __init__(self, instances: Sequence[ModuleInst], names: dict[WasmFunc, bytes]) -> None:
         self._instances = instances
+        # Functions of the instances are called the same in all states; filled as they are met.
+        self._names = names
         self._references = References(instances)
         self._types: dict[int, bytes] | None = None
 
@@ -316,6 +344,10 @@ class _Encoder:
             return b"\x01" + _u64(value)
         if value is None:
             return b"\x00"
+        if value.__class__ is WasmFunc:
+            name = self._names.get(value)
+            if name is not None:
+                return name
         plain = plain_value(value, self._references)
         if isinstance(plain, bytes):
             return b"\x04" + plain
@@ -325,14 +357,20 @@ class _Encoder:
         if kind == "f32":
             return b"\x03" + _u32(plain[1])
         if kind == "func":
-            return b"\x05" + _u32(plain[1]) + _u32(plain[2])
+            name = self._names[value] = b"\x05" + _u32(plain[1]) + _u32(plain[2])
+            return name
         return b"\x06" + _u32(plain[1])
 
     def is_function(self, value: Any) -> bool:
         return bool(plain_value(value, self._references)[0] == "func")
 
-    def frames(self, state: MachineState) -> bytes:
+    def frames(self, machine: MachineView | MachineState) -> bytes:
         value = self.value
+        encoded = getattr(machine, "encoded_frames", None)
+        if encoded is not None:
+            # The accelerator's machines write the same bytes without making values of them.
+            return bytes(encoded(value))
+        state = machine if isinstance(machine, MachineState) else machine.state()
         pieces = [b"\x01" if state.owed else b"\x00", _u32(len(state.frames))]
         for frame in state.frames:
             pieces.append(value(frame.func) + _u32(frame.offset))

@@ -188,6 +188,10 @@ def cli() -> None:
     machine. Time and randomness are deterministic unless asked otherwise, so that a run can be
     repeated; its receipt says what went in, what came out and what happened in between.
     """
+    if any(name.startswith(("OTEL_", "WATTEST_OTEL")) for name in os.environ):
+        from wattest.jobs.exporting import enable_from_environment
+
+        enable_from_environment(say)
 
 
 def main() -> NoReturn:

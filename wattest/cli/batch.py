@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wattest.cli.fetching import fetch_options, make_resolver
 from wattest.cli.many import check_items, many_options, run_many
-from wattest.cli.messages import say
 from wattest.errors import JobError
 from wattest.jobs.job import parse_env, parse_labels
+
+if TYPE_CHECKING:
+    from wattest.jobs.publish import Target
 
 __all__ = ["batch"]
 
@@ -40,7 +42,8 @@ def batch(
     of them, or several documents. A job with a Count runs so many times.
 
     What was run before with the same program, arguments, variables, inputs and policy is not run
-    again. After Ctrl-C the same command goes on where it was. Ends with 0 when all jobs ended with
+    again; of a job with a Count, as many runs as are known. Results are published as the job file
+    says. After Ctrl-C the same command goes on where it was. Ends with 0 when all jobs ended with
     0, else with 1.
     """
     from wattest.jobs.jobfile.read import read_job_files
@@ -48,35 +51,54 @@ def batch(
     from wattest.jobs.many.items import MOST_ITEMS
     from wattest.jobs.spec import JobSpec, Resolver
 
+    given = parse_labels(labels)
     specs: dict[str, JobSpec] = {}
-    own: dict[str, dict[str, str]] = {}
-    publishing = 0
+    names: set[str] = set()
+    own: dict[str, dict[str, Any]] = {}
     for path in files:
         for number, job in enumerate(read_job_files(path, parse_env(variables)), 1):
-            publishing += job.publish is not None
+            target = None if job.publish is None else _target(path, job.publish)
             if len(specs) + job.count > MOST_ITEMS:
                 raise JobError(f"more than {MOST_ITEMS:,} jobs")
+            base = _free(job.name or f"{path.stem}-{number}", names)
+            names.add(base)
             for copy in range(job.count):
-                name = _free(job.name or f"{path.stem}-{number}", copy, job.count, specs)
+                name = base if job.count == 1 else _free(f"{base}.{copy + 1}", names)
+                names.add(name)
                 specs[name] = job.spec
-                own[name] = dict(job.labels)
+                own[name] = {
+                    "labels": {**job.labels, **given},
+                    "group": base if job.count > 1 else "",
+                    "copy": copy,
+                    "publish": target,
+                }
     check_items(len(specs))
-    if publishing:
-        say(f"warning: {publishing} jobs name a Publisher; batch keeps results with --into instead")
 
     def make() -> Resolver:
         return make_resolver(lock, fetch_limit, ipfs_gateway, True, policy=policy)
 
     make()  # a wrong policy is told once
     items = make_items(specs, make_resolver=make)
-    given = parse_labels(labels)
-    items = [replace(item, labels={**own[item.name], **given}) for item in items]
+    items = [replace(item, **own[item.name]) for item in items]
     return run_many(items, command=f"batch {' '.join(map(str, files))}", **options)
 
 
-def _free(name: str, copy: int, count: int, taken: dict[str, Any]) -> str:
+def _target(path: Path, publish: str) -> Target:
+    """Where a job's results are to go; what an object store needs is found out before the first
+    job runs."""
+    from wattest.jobs.publish import check_target, parse_target
+
+    try:
+        target = parse_target(publish)
+        if target.kind == "remote":
+            check_target(target)
+    except JobError as error:
+        raise JobError(f"{path}: Publisher: {error}") from error
+    return target
+
+
+def _free(base: str, taken: set[str]) -> str:
     """A name for a job that no other has."""
-    base = name if count == 1 else f"{name}.{copy + 1}"
     found, number = base, 1
     while found in taken:
         number += 1

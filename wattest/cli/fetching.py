@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,7 @@ import click
 
 from wattest.cli.messages import places, stderr_is_terminal
 from wattest.cli.units import parse_size
-from wattest.jobs.spec import Resolver
+from wattest.jobs.spec import Resolver, pinned_policies
 
 if TYPE_CHECKING:
     from wattest.jobs.fetch.fetcher import Fetcher
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["FetchProgress", "fetch_options", "make_resolver"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-POLICY_VARIABLE = "WATTEST_POLICY"
-"""Environment variable that names a policy which always applies."""
 
 _OPTIONS = (
     click.option(
@@ -77,15 +73,8 @@ def make_resolver(
         InputError: the lock file or a policy cannot be read.
         JobError: one is malformed.
     """
-    policies = None
-    pinned = os.environ.get(POLICY_VARIABLE)
-    files = [Path(pinned)] if pinned else []
-    if policy is not None:
-        files.append(policy)
-    if files:
-        from wattest.jobs.policy import Policies, read_policy
-
-        policies = Policies([read_policy(file) for file in files])
+    policies = pinned_policies(policy)
+    if policies is not None:
         fetch_limit = policies.fetch_limit(fetch_limit)
     locked = None
     if lock is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from wattest.audit import readable_json
-from wattest.cli.messages import printable, put, writing
+from wattest.cli.messages import printable, put, say, writing
 from wattest.cli.terminal import open_tee
 from wattest.cli.units import parse_duration
 from wattest.errors import InputError, JobError, OutputError, one_line
@@ -45,7 +45,7 @@ _STATES = (
 def _log() -> RunLog:
     from wattest.jobs.log import RunLog  # only here: other commands need no database
 
-    return RunLog()
+    return RunLog(warn=say)
 
 
 @click.group()

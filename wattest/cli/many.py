@@ -26,6 +26,8 @@ from wattest.cli.run import _signals
 from wattest.errors import JobError, OutputError, one_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from wattest.jobs.many.batch import Event
     from wattest.jobs.many.outcome import BatchResult, Item, ItemResult
 
@@ -159,6 +161,8 @@ def _unfinished(result: BatchResult) -> int:
 def _tell_failures(result: BatchResult) -> None:
     for worker, told in result.liars.items():
         say(f"{worker} answers otherwise than the others and was put aside; {one_line(told)}")
+    for name, ids in result.unstable.items():
+        say(f"{one_line(name)}: its runs should be equal and are not: {', '.join(ids)}")
     bad = [item for item in result if not item.succeeded and item.status != "interrupted"]
     for item in bad[:_SHOWN]:
         say(f"{one_line(item.item)}: {_ending(item)}")
@@ -198,6 +202,37 @@ def _summarize(result: BatchResult, where: str) -> None:
     console.print(f"batch {result.id}")
     if not result.interrupted:
         console.print(f"root  {result.root}")
+    for text in _repeated(result):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    _show_places(result, console)
+
+
+def _repeated(result: BatchResult) -> Iterator[str]:
+    """What ran several times: whether the receipts are equal, as they should be."""
+    repeats = result.repeats()
+    for name, items in list(repeats.items())[:_SHOWN]:
+        ids = {item.receipt_id for item in items if item.receipt_id is not None}
+        missing = sum(item.receipt_id is None for item in items)
+        if len(ids) == 1:
+            said = f"{'' if missing else 'all '}with {next(iter(ids))}"
+        else:
+            said = f"{len(ids)} different receipts" if ids else "no receipts"
+        without = f", {missing} without a receipt" if missing and ids else ""
+        yield f"{one_line(printable(name))}: {len(items)} runs, {said}{without}"
+    if len(repeats) > _SHOWN:
+        yield f"and {len(repeats) - _SHOWN} more jobs that ran several times: --json shows them"
+
+
+def _show_places(result: BatchResult, console: Console) -> None:
+    places = dict.fromkeys(item.published for item in result if item.published is not None)
+    for gone in list(places)[:_SHOWN]:
+        root = "" if gone.cid is None else f", root CID {gone.cid}"
+        console.print(
+            f"published to {printable(gone.place)}{root}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if len(places) > _SHOWN:
+        console.print(f"and to {len(places) - _SHOWN} more places: --json shows them")
 
 
 @contextmanager
@@ -252,7 +287,7 @@ def _say_event(event: Event) -> None:
     if event.result is not None:
         if logs_json():
             tell("job.end", **event.result.to_json())
-    elif logs_json():
+    elif logs_json() and event.kind != "warning":
         tell(f"worker.{event.kind}", item=event.item, message=event.message)
     else:
         say(_event_text(event))

@@ -113,7 +113,7 @@ class _Lane:
 
     def root(self) -> bytes:
         play = self.play
-        return self.committer.root(play.machine.state(), play.store.fuel_used)
+        return self.committer.root(play.machine, play.store.fuel_used)
 
     def capture(self) -> Checkpoint:
         self._note()

@@ -52,7 +52,7 @@ class CommitmentLog(Watcher):
             self._committer = Committer(instances, _dirty)
         store = machine.store
         used = store.fuel_used
-        root = self._committer.root(machine.state(), used)
+        root = self._committer.root(machine, used)
         commitment = Commitment(used, store.host_calls, root)
         self.found.append(commitment)
         self._chain.add(commitment)
@@ -72,7 +72,7 @@ def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[
     """The lines of a commitments file (docs/commitments.md)."""
     yield canonical_json({"commitments": COMMITMENTS_VERSION, "every": every}) + b"\n"
     for commitment in commitments:
-        yield canonical_json(commitment.to_json()) + b"\n"
+        yield commitment.line() + b"\n"
 
 
 def read_commitments(lines: Iterable[bytes]) -> tuple[int, Iterator[Commitment]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from wattest.jobs.fetch.address import Address, parse_address
 
 if TYPE_CHECKING:
     from wattest.audit.dsse import PublicKey
+    from wattest.jobs.job import Job
     from wattest.jobs.spec import JobSpec
 
 __all__ = ["Policies", "Policy", "read_policy", "signature_bytes"]
@@ -290,11 +292,36 @@ class Policies:
                 if cap is None or (value is not None and value <= cap):
                     continue
                 if value != getattr(default, item.name):
-                    name = item.name.replace("_", " ")
-                    shown = "unlimited" if value is None else f"{value:,}"
-                    raise policy.refuse(f"{name}: {shown} is more than the {cap:,} allowed")
+                    raise policy.refuse(_too_much(item.name, value, cap))
                 changes[item.name] = min(cap, changes.get(item.name, cap))
         return replace(spec, limits=replace(spec.limits, **changes))
+
+    def allow_repeated(self, job: Job) -> None:
+        """See that a run may be repeated from its receipt or recording: its limits, which can only
+        be those of the claim, and its modules. How long it may take is not the claim's to say.
+
+        Raises:
+            Forbidden: a limit is larger than allowed, or a module is neither listed nor signed
+                (there is nothing beside it then).
+            InputError: a module cannot be read.
+        """
+        for item in fields(job.limits):
+            value = getattr(job.limits, item.name)
+            for policy in self._policies:
+                cap = (policy.limits or {}).get(item.name)
+                if item.name != "wall_time" and cap is not None and (value is None or value > cap):
+                    raise policy.refuse(_too_much(item.name, value, cap))
+        if not self.wants_programs:
+            return
+        modules = [("the program", job.program)]
+        modules += [(f"module {linked.name}", linked.source) for linked in job.modules]
+        for name, path in modules:
+            try:
+                binary = path.read_bytes()
+            except OSError as error:
+                raise InputError(f"{path}: {error.strerror or error}") from error
+            digest = hashlib.sha256(binary).hexdigest()
+            self.allow_module(name, binary, digest, lambda: None)
 
     @property
     def wants_programs(self) -> bool:
@@ -332,6 +359,11 @@ class Policies:
                 )
             if not any(key.is_of(signed, binary) for key in policy.signers):
                 raise policy.refuse(f"{name}: its signature is not by one of the allowed keys")
+
+
+def _too_much(name: str, value: float | None, cap: float) -> str:
+    shown = "unlimited" if value is None else f"{value:,}"
+    return f"{name.replace('_', ' ')}: {shown} is more than the {cap:,} allowed"
 
 
 def signature_bytes(raw: bytes) -> bytes | None:

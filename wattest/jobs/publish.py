@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import stat
@@ -12,12 +13,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from wattest.audit import Receipt, ReceiptError
 from wattest.errors import JobError, OutputError, one_line
 from wattest.jobs.fetch.address import is_address, parse_address
 
 __all__ = ["Published", "Target", "check_target", "parse_target", "publish"]
 
 _LAST = "receipt.json"
+_LARGEST_RECEIPT = 64 << 20
+"""Bytes of a receipt that is looked at in an object store."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ def publish(folder: Path, receipt_id: str, target: Target) -> Published:
 
     A folder appears whole, in one rename; so does a CAR file. Where files are put one by one,
     receipt.json is the last: what has a receipt is whole, and the receipt names the digest of
-    every other file. When something goes wrong there, what was put is taken away again.
+    every other file. When something goes wrong there, what was put is taken away again. A folder
+    or object store that holds the very results already, with a receipt of the same id, is left.
 
     Args:
         folder: the result folder.
@@ -127,8 +132,8 @@ def publish(folder: Path, receipt_id: str, target: Target) -> Published:
     if target.kind == "car":
         return _publish_car(folder, Path(place))
     if target.kind == "folder":
-        return _publish_folder(folder, Path(place))
-    return _publish_remote(folder, place, target.options)
+        return _publish_folder(folder, receipt_id, Path(place))
+    return _publish_remote(folder, receipt_id, place, target.options)
 
 
 def _filled(place: str, receipt_id: str) -> str:
@@ -170,9 +175,11 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     yield from found
 
 
-def _publish_folder(folder: Path, place: Path) -> Published:
+def _publish_folder(folder: Path, receipt_id: str, place: Path) -> Published:
     import shutil
 
+    if _holds(place, receipt_id):
+        return Published(str(place))
     check_target(Target("folder", str(place)))
     temporary = place.with_name(f".{place.name[:100]}-{secrets.token_hex(4)}.partial")
     try:
@@ -219,7 +226,20 @@ def _publish_car(folder: Path, place: Path) -> Published:
     return Published(str(place), str(root))
 
 
-def _publish_remote(folder: Path, place: str, options: Mapping[str, str]) -> Published:
+def _holds(place: Path, receipt_id: str) -> bool:
+    """Whether a folder holds the results of a receipt, all of them."""
+    from wattest.jobs.log.results import folder_holds
+
+    try:
+        receipt = Receipt.load(place / _LAST)
+        return receipt.id == receipt_id and folder_holds(place, receipt)
+    except (OSError, ReceiptError):
+        return False
+
+
+def _publish_remote(
+    folder: Path, receipt_id: str, place: str, options: Mapping[str, str]
+) -> Published:
     from wattest.jobs.fetch.objects import connect
 
     address = parse_address(place.rstrip("/") + "/", options)
@@ -228,6 +248,8 @@ def _publish_remote(folder: Path, place: str, options: Mapping[str, str]) -> Pub
     done: list[str] = []
     try:
         if files.exists(f"{base}/{_LAST}"):
+            if _id_of(files, f"{base}/{_LAST}") == receipt_id:
+                return Published(str(address))
             raise OutputError(f"{address}: holds results already; they are never replaced")
         for relative, path in _files(folder):
             name = f"{base}/{relative}"
@@ -241,6 +263,15 @@ def _publish_remote(folder: Path, place: str, options: Mapping[str, str]) -> Pub
         reason = f"{type(error).__name__}: {one_line(str(error))}"
         raise OutputError(f"{address}: {reason}; what was put there was taken away") from error
     return Published(str(address))
+
+
+def _id_of(files: Any, name: str) -> str | None:
+    """The id of a receipt in an object store; None when it is none."""
+    raw = files.cat_file(name, start=0, end=_LARGEST_RECEIPT)
+    try:
+        return Receipt(json.loads(raw)).id
+    except (ValueError, RecursionError, ReceiptError):
+        return None
 
 
 def _put(files: Any, path: Path, name: str) -> None:

@@ -25,6 +25,7 @@ from wattest.jobs.job import Job
 from wattest.jobs.material import lay_out
 from wattest.jobs.rebuild import Wanted, rebuild_job
 from wattest.jobs.results import RunResult
+from wattest.jobs.spec import pinned_policies
 from wattest.jobs.watch import Watcher
 
 __all__ = [
@@ -77,6 +78,7 @@ def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
         BundleError, ReceiptError, TapeError: it is malformed, or its parts do not belong together.
         OSError: it cannot be read.
         OutputError: the temporary folder cannot be written.
+        Forbidden: the policy that WATTEST_POLICY names does not allow its limits or modules.
     """
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(Bundle(Path(path)))
@@ -87,6 +89,9 @@ def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
             job = _lay_out(bundle, receipt, folder, engine)
         except OSError as error:
             raise OutputError(f"{error.filename}: {error.strerror or error}") from error
+        policies = pinned_policies()
+        if policies is not None:
+            policies.allow_repeated(job)
         tape = stack.enter_context(bundle.tape())
         yield Unpacked(bundle, receipt, job, tape)
 

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST_STDIN",
+    "POLICY_VARIABLE",
     "JobSpec",
     "ModuleSpec",
     "Resolver",
     "parse_module_spec",
+    "pinned_policies",
     "read_stdin_file",
 ]
 
@@ -81,6 +83,28 @@ def parse_module_spec(text: str) -> ModuleSpec:
         raise JobError(f"{text!r} is not of the form NAME=FILE")
     LinkedModule(name, Path(source))
     return ModuleSpec(name, parse_address(source))
+
+
+POLICY_VARIABLE = "WATTEST_POLICY"
+"""Environment variable that names a policy which always applies."""
+
+
+def pinned_policies(policy: Path | None = None) -> Policies | None:
+    """What the policy of the environment allows, and another one with it; None when there is none.
+
+    Raises:
+        InputError: a policy cannot be read.
+        JobError: one is malformed.
+    """
+    pinned = os.environ.get(POLICY_VARIABLE)
+    files = [Path(pinned)] if pinned else []
+    if policy is not None:
+        files.append(policy)
+    if not files:
+        return None
+    from wattest.jobs.policy import Policies, read_policy
+
+    return Policies([read_policy(file) for file in files])
 
 
 class Resolver:

@@ -20,7 +20,13 @@ from typing import Any
 from wattest.engine import PAGE_SIZE
 from wattest.errors import JobError
 
-__all__ = ["disable_telemetry", "enable_telemetry", "ended", "is_on", "span"]
+__all__ = [
+    "disable_telemetry",
+    "enable_telemetry",
+    "ended",
+    "is_on",
+    "span",
+]
 
 
 class _Telemetry:

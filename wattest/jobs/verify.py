@@ -32,6 +32,7 @@ from wattest.jobs.job import Job
 from wattest.jobs.material import content_of_entry, lay_out
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.rebuild import Wanted, rebuild_job
+from wattest.jobs.spec import pinned_policies
 from wattest.jobs.store import ContentStore
 
 __all__ = ["ENGINES", "Check", "Verdict", "read_public_key", "verify"]
@@ -138,6 +139,7 @@ def verify(
         NotReproducible: the claim depends on more than its job, and no bundle is there; or the
             timeout was reached.
         JobError: the claim's limits are too large; an input or module has an unknown name.
+        Forbidden: the policy that WATTEST_POLICY names does not allow its limits or modules.
         ReplayDiverged: the bundle's recording is not of this run.
         EngineUnavailable, MissingPackage: an engine is not there.
     """
@@ -162,6 +164,9 @@ def verify(
             modules={name: Path(path) for name, path in (modules or {}).items()},
             stdin=stdin,
         )
+        policies = pinned_policies()
+        if policies is not None:
+            policies.allow_repeated(job)
         checks = _Checks(job, receipt, wanted, opened, _timed(progress, timeout)).on(engine)
         return Verdict(receipt, signer, tuple(checks))
 

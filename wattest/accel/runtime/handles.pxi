@@ -165,6 +165,10 @@ cdef class Elements:
             for i in range(self.rec.size):
                 slot_of_value(state, self.code, value_of_slot(self.states[0], self.code, self.rec.elems[i]))
 
+    def raw(self):
+        """The references as they are kept, 8 bytes each: only good to compare with themselves."""
+        return (<char*>self.rec.elems)[:self.rec.size * sizeof(uint64_t)]
+
     cdef uint64_t _slot(self, object value) except? 0xDEADBEEFDEADBEEF:
         cdef uint64_t slot = 0
         for state in self.states:

@@ -60,14 +60,17 @@ cdef class NativeModule:
             self.m.global_class[i] = {F64: 2, F32: 3, V128: 8}.get(globals_[i].valtype, 1)
         self.module = module
 
-    cdef object types_at(self, Py_ssize_t position, list offsets):
-        """The letters of the types on the operand stack before instructions of a function."""
+    cdef object fast_types_at(self, Py_ssize_t position, list offsets):
+        """As `types_at`; None for a body that has types that only the reference knows."""
         if self.stack_types is None:
             from wattest.accel.validate import stack_types
             self.stack_types = stack_types(self.module)
-        found = self.stack_types.types_at(position, offsets)
+        return self.stack_types.types_at(position, offsets)
+
+    cdef object types_at(self, Py_ssize_t position, list offsets):
+        """The letters of the types on the operand stack before instructions of a function."""
+        found = self.fast_types_at(position, offsets)
         if found is None:
-            # The body has types that only the reference knows.
             if self.slow_types is None:
                 from wattest.interp.validate.stacks import StackTypes
                 self.slow_types = StackTypes(self.module)

@@ -7,7 +7,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,6 @@ create table if not exists batches (
 create table if not exists blobs (sha256 text primary key, data blob not null);
 create table if not exists uses (
   job text not null, sha256 text not null, primary key (job, sha256)) without rowid;
-pragma user_version = 1;
 """
 _COLUMNS = (
     "id, program, args, labels, status, host, pid, boot, birth, started, ended, exit_code, "
@@ -49,6 +49,8 @@ _COLUMNS = (
     "replicas"
 )
 _COUNT = _COLUMNS.count(",") + 1
+
+_MORE = tuple(f".{number}" for number in range(2, 1000))
 
 PATIENCE = 5.0
 """Seconds to wait while another process writes."""
@@ -65,13 +67,22 @@ class RunLog:
     Args:
         path: of the database, made when something is written; the user's own when None.
         patience: seconds to wait while others write.
+        warn: is told, in one line, that a database of an older wattest was moved aside; a
+            warning of Python when None.
 
     Every method raises LogError when the database cannot be used.
     """
 
-    def __init__(self, path: Path | None = None, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        patience: float = PATIENCE,
+        warn: Callable[[str], object] | None = None,
+    ) -> None:
         self.path = path if path is not None else data_folder() / "runs.sqlite"
         self._patience = patience
+        self._warn = warn if warn is not None else warnings.warn
         self._own = threading.local()
 
     @property
@@ -309,13 +320,21 @@ class RunLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=self._patience)
         try:
-            _lasting(connection)
-            version = connection.execute("pragma user_version").fetchone()[0]
+            version, used = _version(connection)
             if version > _VERSION:
-                raise sqlite3.DatabaseError("it was written by a newer wattest")
+                raise sqlite3.DatabaseError(
+                    f"written by a newer wattest (schema {version}; this one knows {_VERSION})"
+                )
+            if version < _VERSION and used:
+                connection.close()
+                self._move_aside()
+                connection = sqlite3.connect(self.path, timeout=self._patience)
+            _lasting(connection)
             if version < _VERSION:
                 _patiently(self._patience, lambda: connection.execute("pragma journal_mode = wal"))
-                connection.executescript(f"begin immediate;{_SCHEMA}commit;")
+                connection.executescript(
+                    f"begin immediate;{_SCHEMA}pragma user_version = {_VERSION};commit;"
+                )
             # A commit need not wait for the disk: what a crash of the machine can take is the
             # last few rows, never the database.
             connection.execute("pragma synchronous = normal")
@@ -323,6 +342,37 @@ class RunLog:
             connection.close()
             raise
         return connection
+
+    def _move_aside(self) -> None:
+        """Give the database of an older wattest another name, unless somebody just did."""
+        import fcntl
+        import sqlite3
+
+        with self.path.with_name("runs.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.closing(sqlite3.connect(self.path, timeout=self._patience)) as old:
+                version, used = _version(old)
+                if version >= _VERSION or not used:
+                    return
+                # All of it in one file, which can be moved in one step: what lies beside the name
+                # afterwards is already the new one's.
+                _patiently(self._patience, lambda: old.execute("pragma journal_mode = delete"))
+            names = (f"runs.schema{version}{more}.sqlite" for more in ("", *_MORE))
+            place = next(each for name in names if not (each := self.path.with_name(name)).exists())
+            os.rename(self.path, place)
+        self._warn(
+            f"warning: the log of runs has the form of an older wattest (schema {version}): it is "
+            f"now {place}, and a new one begins"
+        )
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, bool]:
+    """The version of a database's schema, and whether it has one at all."""
+    with connection:
+        connection.execute("begin")  # another process may be making it
+        version: int = connection.execute("pragma user_version").fetchone()[0]
+        tables = connection.execute("select count(*) from sqlite_master").fetchone()[0]
+    return version, tables > 0
 
 
 def _patiently(seconds: float, go: Any) -> None:

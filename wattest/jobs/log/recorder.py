@@ -45,7 +45,7 @@ class Recorder:
         warn: Callable[[str], object],
         log: RunLog | None = None,
     ) -> None:
-        self._log = log if log is not None else RunLog()
+        self._log = log if log is not None else RunLog(warn=warn)
         self._warn = warn
         self.row: Row | None = Row(
             id=new_id(),

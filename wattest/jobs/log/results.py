@@ -21,7 +21,7 @@ from wattest.jobs.trees import content_of, copy_tree, leads_out
 if TYPE_CHECKING:
     from wattest.jobs.store import ContentStore
 
-__all__ = ["STREAMS", "Results"]
+__all__ = ["STREAMS", "Results", "folder_holds"]
 
 STREAMS = ("stdout", "stderr")
 
@@ -74,7 +74,7 @@ class Results:
         try:
             receipt = self._receipt()
             if self._row.folder is not None:
-                return _folder_holds(self._row.folder, receipt)
+                return folder_holds(self._row.folder, receipt)
             return self._row.stored and all(
                 self._log.has_kept(content.sha256) or self._content_store().has(content.sha256)
                 for _, content in contents_of(receipt)
@@ -167,7 +167,9 @@ def contents_of(receipt: Receipt) -> Iterator[tuple[str, Content]]:
             yield entry["path"], Content(entry["sha256"], int(entry["size"]))
 
 
-def _folder_holds(folder: Path, receipt: Receipt) -> bool:
+def folder_holds(folder: Path, receipt: Receipt) -> bool:
+    """Whether a folder holds every file that a receipt names, with the digests it names; raises
+    OSError when one cannot be read."""
     for name, content in contents_of(receipt):
         path = folder / os.fsdecode(name.encode("utf-8"))
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

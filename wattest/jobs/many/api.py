@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from wattest.api import available_engines
 from wattest.engine import Limits
@@ -20,8 +21,11 @@ from wattest.jobs.many.batch import Batch, Event
 from wattest.jobs.many.items import MOST_ITEMS, Place, expand, folder_names
 from wattest.jobs.many.outcome import BatchResult, Item, Opened
 from wattest.jobs.many.pools import ExecutorPool, Pool, ProcessPool, ThreadPool, processors
-from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver
+from wattest.jobs.spec import JobSpec, ModuleSpec, Resolver, pinned_policies
 from wattest.jobs.store import ContentStore
+
+if TYPE_CHECKING:
+    from wattest.jobs.policy import Policies
 
 __all__ = ["EXECUTORS", "make_items", "make_pool", "map", "over_inputs", "over_values", "run_items"]
 
@@ -62,7 +66,7 @@ def map(
 
     What was run before with the same program, arguments, variables, inputs and policy is not run
     again: its receipt and results are taken from the log of runs. After Ctrl-C, the same call
-    goes on where it was.
+    goes on where it was. A policy that WATTEST_POLICY names applies as on the command line.
 
     Args:
         program: path or address of the module.
@@ -98,6 +102,7 @@ def map(
         JobError: the items or options make no sense, or an executor cannot be had.
         InputError: a pattern fits nothing, or a list cannot be read.
         OutputError: results or the log of runs cannot be written.
+        Forbidden: a policy does not allow to look at what ``over`` names.
         KeyboardInterrupt: Ctrl-C; what was done by then is kept.
     """
     spec = JobSpec(
@@ -120,15 +125,20 @@ def map(
         limits=limits if limits is not None else Limits(),
         engine=engine,
     )
+    policies = pinned_policies()
     if (over is None) == (values is None):
         raise JobError("give either what to go over or values")
     if over is not None:
-        names = expand([over]) if isinstance(over, str) else [os.fspath(item) for item in over]
+        names = (
+            expand([over], Resolver(policies=policies).allow)
+            if isinstance(over, str)
+            else [os.fspath(item) for item in over]
+        )
         specs = over_inputs(spec, names, at)
     else:
         specs = over_values(spec, [str(value) for value in values or ()])
     result = run_items(
-        make_items(specs, labels=labels),
+        make_items(specs, labels=labels, make_resolver=partial(_resolver, policies)),
         make_pool(executor, workers, scheduler),
         into=None if into is None else Path(into),
         replicas=replicas,
@@ -225,10 +235,13 @@ class _Opener:
         return Opened(job, resolver.extra, resolver.close)
 
 
-def _resolver() -> Resolver:
-    from wattest.jobs.fetch.fetcher import Fetcher
+def _resolver(policies: Policies | None = None) -> Resolver:
+    from wattest.jobs.fetch.fetcher import DEFAULT_LIMIT, Fetcher
 
-    return Resolver(Fetcher)
+    if policies is None:
+        return Resolver(Fetcher)
+    fetch = partial(Fetcher, limit=policies.fetch_limit(DEFAULT_LIMIT), allow=policies.allow)
+    return Resolver(fetch, policies=policies)
 
 
 def make_pool(
@@ -267,6 +280,10 @@ def make_pool(
     return ExecutorPool(executors, workers)
 
 
+def _warn(tell: Callable[[Event], object], text: str) -> None:
+    tell(Event("warning", "", text))
+
+
 def run_items(
     items: Sequence[Item],
     pool: Pool,
@@ -287,7 +304,7 @@ def run_items(
             batch = Batch(
                 items,
                 pool,
-                log=RunLog(),
+                log=RunLog(warn=None if tell is None else partial(_warn, tell)),
                 store=ContentStore(),
                 into=into,
                 replicas=replicas,

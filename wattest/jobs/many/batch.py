@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,8 +41,9 @@ class Event:
 
     Attributes:
         kind: ``"done"`` (an item is; ``result`` says how), ``"lost"`` (a worker; the job is tried
-            again), ``"disagreement"`` (a worker answered otherwise than the others).
-        message: of the last two.
+            again), ``"disagreement"`` (a worker answered otherwise than the others),
+            ``"warning"`` (of the log of runs; about no item).
+        message: of all but the first.
         item: which item it is about.
         result: of ``"done"``.
     """
@@ -113,7 +115,7 @@ class Batch:
         self._tell = tell
         self._cache = RunCache()
         self._batch = BatchRow(new_id("b"), command, Process.this(), time.time())
-        self._results = [ItemResult(item.name) for item in items]
+        self._results = [ItemResult(item.name, group=item.group) for item in items]
         self._rows: list[Row] = []
         self._out: dict[int, _Work] = {}
         self._again: deque[tuple[_Work, str | None]] = deque()
@@ -124,6 +126,7 @@ class Batch:
         self._faults = 0
         self._remote = False
         self._sent: dict[str, set[str]] = {}
+        self._earlier: dict[tuple[str, str], list[Row]] = {}
         self._token = 0
         self._mean = 0.0
         workers = pool.workers()
@@ -291,7 +294,13 @@ class Batch:
 
     def _is_known(self, number: int, row: Row, key: str) -> bool:
         """Take the answer of an earlier job that was asked the same, if all of it is there."""
-        for old in self._log.answers(key):
+        item = self._items[number]
+        if item.group:
+            earlier = self._earlier_runs(item.group, key)
+            answers = earlier[item.copy : item.copy + 1]
+        else:
+            answers = self._log.answers(key)
+        for old in answers:
             if old.replicas < self._replicas or old.status == "interrupted":
                 continue
             try:
@@ -312,6 +321,19 @@ class Batch:
             self._keep(number, row, old.status, old.exit_code, old.message, receipt, {})
             return True
         return False
+
+    def _earlier_runs(self, group: str, key: str) -> list[Row]:
+        """Runs before this batch that can answer for several of it, each for one: those of this
+        batch are under way."""
+        found = self._earlier.get((group, key))
+        if found is None:
+            found = [
+                old
+                for old in self._log.answers(key)
+                if old.memo is None and old.batch != self._batch.id
+            ]
+            self._earlier[group, key] = found
+        return found
 
     def _hand_out(self, work: _Work, worker: str | None) -> None:
         if work.over:
@@ -462,8 +484,6 @@ class Batch:
             if self._store.has(digest):
                 continue
             with contextlib.ExitStack() as stack:
-                import tempfile
-
                 file = stack.enter_context(tempfile.TemporaryFile())
                 try:
                     self._pool.fetch(reply.worker, digest, file.write)
@@ -588,11 +608,13 @@ class Batch:
             if opened is not None:
                 opened.close()
             if self._into is not None and result.receipt_id is not None:
-                self._publish(number, self._into)
+                self._lay_out(number, self._into)
+            if self._items[number].publish is not None and result.receipt_id is not None:
+                self._publish(number)
             if self._tell is not None:
                 self._tell(Event("done", result.item, result=result))
 
-    def _publish(self, number: int, into: Path) -> None:
+    def _lay_out(self, number: int, into: Path) -> None:
         """Let an item's results be in its folder."""
         row, result = self._rows[number], self._results[number]
         target = into / self._items[number].folder
@@ -603,6 +625,21 @@ class Batch:
         except (WattestError, OSError) as error:
             # The job is done and stays known; only its folder is missing.
             result.status, result.message = "failed", f"its result folder: {error}"
+
+    def _publish(self, number: int) -> None:
+        """Copy an item's results to where its job wants them."""
+        from wattest.jobs.publish import publish
+
+        item, row, result = self._items[number], self._rows[number], self._results[number]
+        assert item.publish is not None
+        assert result.receipt_id is not None
+        try:
+            with tempfile.TemporaryDirectory(prefix="wattest-publish-") as folder:
+                place = Path(folder) / "results"
+                Results(self._log, row, self._store).copy_to(place)
+                result.published = publish(place, result.receipt_id, item.publish)
+        except (WattestError, OSError) as error:
+            result.status, result.message = "failed", f"its results are not published: {error}"
 
     def _say(self, kind: str, work: _Work, message: str) -> None:
         if self._tell is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from wattest.audit import Member, Receipt, make_root, prove
 from wattest.jobs.execute import RunCache
@@ -13,6 +13,9 @@ from wattest.jobs.job import Job
 from wattest.jobs.log import Row, RunLog
 from wattest.jobs.log.results import Results
 from wattest.jobs.store import ContentStore
+
+if TYPE_CHECKING:
+    from wattest.jobs.publish import Published, Target
 
 __all__ = ["BatchResult", "Item", "ItemResult", "Opened"]
 
@@ -42,6 +45,9 @@ class Item:
             What it raises (JobError, InputError, OutputError) is why the item failed.
         folder: name of its result folder.
         program, args, labels: for its row in the log.
+        group, copy: what it is one of several runs of, and which of them from 0: the answer of a
+            run in the same batch is not taken for another. No other has it when empty.
+        publish: where its results go, or None.
     """
 
     name: str
@@ -50,6 +56,9 @@ class Item:
     program: str
     args: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    copy: int = 0
+    publish: Target | None = None
 
 
 @dataclass
@@ -69,6 +78,8 @@ class ItemResult:
         agreed: whether all who were asked gave it.
         seconds: that it took its worker, 0 when known.
         job_id: of its row in the log.
+        group: what it is one of several runs of, or nothing.
+        published: where its results have gone, or None.
     """
 
     item: str
@@ -82,6 +93,8 @@ class ItemResult:
     agreed: bool = True
     seconds: float = 0.0
     job_id: str = ""
+    group: str = ""
+    published: Published | None = None
     _log: RunLog | None = field(default=None, repr=False)
     _store: ContentStore | None = field(default=None, repr=False)
 
@@ -128,6 +141,7 @@ class ItemResult:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
+        gone = self.published
         return {
             "item": self.item,
             "job": self.job_id,
@@ -139,6 +153,9 @@ class ItemResult:
             "attempts": self.attempts,
             "workers": list(self.workers),
             "agreed": self.agreed,
+            **({"of": self.group} if self.group else {}),
+            **({} if gone is None else {"published": gone.place}),
+            **({} if gone is None or gone.cid is None else {"cid": gone.cid}),
         }
 
 
@@ -164,8 +181,8 @@ class BatchResult(Sequence[ItemResult]):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every job did, and no worker lied."""
-        return not self.liars and all(item.succeeded for item in self.items)
+        """Whether every job did, no worker lied, and what ran several times gave one answer."""
+        return not self.liars and all(item.succeeded for item in self.items) and not self.unstable
 
     @property
     def receipts(self) -> dict[str, str]:
@@ -195,6 +212,27 @@ class BatchResult(Sequence[ItemResult]):
             ] += 1
             found["known"] += item.known
             found["disagreed"] += not item.agreed
+        return found
+
+    def repeats(self) -> dict[str, list[ItemResult]]:
+        """What came of each run of what ran several times, by its name."""
+        found: dict[str, list[ItemResult]] = {}
+        for item in self.items:
+            if item.group:
+                found.setdefault(item.group, []).append(item)
+        return found
+
+    @property
+    def unstable(self) -> dict[str, list[str]]:
+        """What ran several times and answered differently although its receipts say that it is
+        reproducible: its receipt ids."""
+        found = {}
+        for name, items in self.repeats().items():
+            ids = sorted({item.receipt_id for item in items if item.receipt_id is not None})
+            if len(ids) > 1:
+                claims = [item.receipt.claim for item in items if item.receipt is not None]
+                if all(claim["reproducible"] is True for claim in claims):
+                    found[name] = ids
         return found
 
     @overload

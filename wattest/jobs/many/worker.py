@@ -67,6 +67,10 @@ def watch_parent(name: str) -> None:
             os._exit(1)
 
         threading.Thread(target=watch, daemon=True).start()
+    from wattest.jobs.exporting import enable_from_environment
+
+    # What is wrong with it the parent has told.
+    enable_from_environment(lambda _: None)
 
 
 def perform(
