@@ -165,6 +165,50 @@ def test_circles_and_large_arrays_go(engine: str) -> None:
     assert guest.exports.large(60, 100_000) == 1
 
 
+EMPTY = """
+(module
+  (type $e (struct))
+  (type $l (struct (field (ref null $l)) (field (ref $e))))
+  (func (export "run") (param $n i32) (result i32)
+    (local $kept (ref null $l)) (local $count i32)
+    (loop $more
+      (drop (struct.new $e))
+      (if (i32.eqz (i32.and (local.get $n) (i32.const 127)))
+        (then (local.set $kept (struct.new $l (local.get $kept) (struct.new $e)))))
+      (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (block $end
+      (loop $next
+        (br_if $end (ref.is_null (local.get $kept)))
+        (local.set $count (i32.add (local.get $count)
+          (ref.test (ref $e) (struct.get $l 1 (local.get $kept)))))
+        (local.set $kept (struct.get $l 0 (local.get $kept)))
+        (br $next)))
+    (local.get $count)))
+"""
+
+
+@pytest.mark.parametrize("engine", ["reference", "accel"])
+def test_structures_without_fields(engine: str) -> None:
+    """Their cells are as small as a header, and a free one needs a link."""
+    assert started(engine, EMPTY, heap_fields=400_000).exports.run(60_000) == 60_000 // 128
+
+
+@pytest.mark.parametrize("engine", ["reference", "accel"])
+def test_exceptions_without_values(engine: str) -> None:
+    text = """
+    (module
+      (tag $t)
+      (func (export "run") (param $n i32)
+        (loop $more
+          (block $caught (try_table (catch $t $caught) (throw $t)))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
+    """
+    guest = started(engine, text)
+    guest.exports.run(10_000)
+    guest.store.collect()
+    guest.exports.run(10_000)
+
+
 def test_the_limit_is_the_reference_s() -> None:
     outcomes = []
     for engine in ("reference", "accel"):

@@ -53,6 +53,10 @@ def test_job_files_and_options(wattest: Run, programs: Path, here: Path) -> None
     (here / "many.yaml").write_text(yaml.safe_dump(many))
     refused = wattest("run", "--var", "status=0", "many.yaml")
     assert (refused.exit_code, "Count: 3" in refused.stderr) == (2, True)
+    (here / "two.yaml").write_text(f"{printed.stdout}\n---\n{printed.stdout}")
+    several = wattest("run", "--var", "status=0", "two.yaml")
+    assert (several.exit_code, several.stderr.count("\n")) == (2, 1)
+    assert "two.yaml: holds 2 jobs, and one is wanted: wattest batch" in several.stderr
 
 
 def test_publishing(wattest: Run, programs: Path, here: Path) -> None:

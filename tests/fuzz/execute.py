@@ -41,8 +41,19 @@ from wattest.interp import runtime
 from wattest.interp.decode import decode_body, decode_module
 from wattest.interp.module import Module, TypeUse
 from wattest.interp.opcodes import OPCODES, Opcode
-from wattest.interp.runtime import GlobalInst, HostFunc, MemInst, Store, TableInst
-from wattest.interp.types import F32, F64, I32, I64, V128, FuncType, GlobalType, MemType, TableType
+from wattest.interp.runtime import GlobalInst, HostFunc, MemInst, Store, TableInst, TagInst
+from wattest.interp.types import (
+    F32,
+    F64,
+    I32,
+    I64,
+    V128,
+    FuncType,
+    GlobalType,
+    MemType,
+    TableType,
+    TagType,
+)
 from wattest.interp.validate import validate_module
 from wattest.interp.values import f32_from_bits, f64_from_bits
 
@@ -222,7 +233,7 @@ class World:
             return TableInst.allocate(desc, None, self.store.limits)
         if isinstance(desc, GlobalType):
             return GlobalInst(desc, _value(self.rng, desc.valtype))
-        return None
+        return TagInst(TagType(self.module.types[desc.type]))
 
     def _host(self, functype: FuncType) -> Callable[[Any, list[Any]], list[Any]]:
         def run(caller: Any, args: list[Any]) -> list[Any]:
@@ -283,7 +294,7 @@ def check(binary: bytes, index: int) -> str:
             str(error)
             ended = "ran and stopped"
             machine = getattr(error, "machine", None)
-            if machine is not None and rng.random() < 0.5:
+            if machine is not None and machine.resumable and rng.random() < 0.5:
                 store.fuel_limit = store.fuel_used + 1000
                 with contextlib.suppress(Trap, LimitExceeded):
                     machine.run()

@@ -1,9 +1,7 @@
-"""Small jobs in number, and workers that die or lie."""
+"""Small jobs in number."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,8 +68,3 @@ def make_items(folder: Path, texts: Sequence[str], **job: Any) -> list[Item]:
 
         items.append(Item(f"item {number:04}", open_, f"item-{number}", str(program)))
     return items
-
-
-def kill_one(pids: Sequence[int]) -> None:
-    """End a process as an operator or the kernel would, without a word."""
-    os.kill(pids[0], signal.SIGKILL)

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from many_world import kill_one, make_items
+from many_world import make_items
 
 from wattest.audit import Receipt, make_root, request_key
 from wattest.engine import Limits
@@ -154,6 +155,32 @@ def test_what_cannot_run_is_not_tried_again(make_pool: Callable[[], Pool], tmp_p
     assert result.faults == 0
 
 
+def test_several_runs_of_one_job_look_once_for_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = make_items(tmp_path, ["0 a"])
+    items = [
+        replace(one, name=f"one.{n}", folder=f"one.{n}", group="one", copy=n) for n in range(6)
+    ]
+    looked: list[str] = []
+    answers = RunLog.answers
+
+    def noted(log: RunLog, request: str) -> Any:
+        looked.append(request)
+        return answers(log, request)
+
+    monkeypatch.setattr(RunLog, "answers", noted)
+    first = run(items[:4], ThreadPool(2))
+    assert [got.attempts for got in first] == [1] * 4
+    assert not any(got.known for got in first)
+    assert len({got.receipt_id for got in first}) == 1
+    second = run(items, ThreadPool(2))
+    assert [got.known for got in second] == [True] * 4 + [False] * 2
+    third = run(items, ThreadPool(2))
+    assert all(got.known for got in third)
+    assert len(looked) == 3
+
+
 class Killer(ProcessPool):
     """Kills a worker when some answers have come."""
 
@@ -166,11 +193,13 @@ class Killer(ProcessPool):
         found = super().wait(timeout)
         self.seen += len(found)
         if self.killed < self.often and self.seen >= self.after * (self.killed + 1):
-            self.killed += 1
             for slot in self._slots.values():
-                pids = list(getattr(slot.executor, "_processes", None) or {})
-                if pids:
-                    kill_one(pids)
+                processes = getattr(slot.executor, "_processes", None) or {}
+                # One that was killed stays there until its executor finds out.
+                alive = [process for process in processes.values() if process.is_alive()]
+                if alive:
+                    alive[0].kill()
+                    self.killed += 1
                     break
         return found
 

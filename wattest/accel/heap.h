@@ -81,6 +81,13 @@ static inline uint64_t object_size(const RType *type, uint64_t length)
     return HEADER + (type->kind == KIND_ARRAY ? length * type->size : 8 * (uint64_t)type->slots);
 }
 
+/* The number of a small object's size: sixteenths, with room for the link of a free cell. */
+static inline uint64_t class_of(uint64_t size)
+{
+    uint64_t found = (size + 15) / 16;
+    return found < 2 ? 2 : found;
+}
+
 /* An object of `size` bytes, header included, that counts as so many fields; or NULL, when the
    driver must find room first: `want_size` and `want_fields` say how much. */
 static inline Object *heap_take(Heap *h, uint64_t size, uint64_t fields)
@@ -88,7 +95,7 @@ static inline Object *heap_take(Heap *h, uint64_t size, uint64_t fields)
     Object *o;
     if (h->used + fields + OBJECT_FIELDS > h->limit) goto slow;
     if (size <= SMALL) {
-        uint64_t class_ = (size + 15) / 16;
+        uint64_t class_ = class_of(size);
         o = h->free[class_];
         if (o == NULL) goto slow;
         h->free[class_] = (Object *)(uintptr_t)o->slots[0];
@@ -110,7 +117,7 @@ slow:
 static inline int heap_has(Heap *h, uint64_t size, uint64_t fields)
 {
     if (h->used + fields + OBJECT_FIELDS <= h->limit
-        && (size <= SMALL ? h->free[(size + 15) / 16] != NULL
+        && (size <= SMALL ? h->free[class_of(size)] != NULL
                           : h->spare != NULL && h->spare_size >= size)) return 1;
     h->want_size = size;
     h->want_fields = fields;
@@ -236,7 +243,7 @@ static int heap_room(Heap *h, uint64_t size)
         h->spare_size = b->cell;
         return 0;
     }
-    cell = (size + 15) / 16 * 16;
+    cell = class_of(size) * 16;
     if (h->free[cell / 16] != NULL) return 0;
     b = new_block(h, BLOCK_SIZE);
     if (b == NULL) return -1;

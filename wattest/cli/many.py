@@ -212,9 +212,12 @@ def _repeated(result: BatchResult) -> Iterator[str]:
     repeats = result.repeats()
     for name, items in list(repeats.items())[:_SHOWN]:
         ids = {item.receipt_id for item in items if item.receipt_id is not None}
-        said = f"all with {next(iter(ids))}" if len(ids) == 1 else f"{len(ids)} different receipts"
         missing = sum(item.receipt_id is None for item in items)
-        without = f", {missing} without a receipt" if missing else ""
+        if len(ids) == 1:
+            said = f"{'' if missing else 'all '}with {next(iter(ids))}"
+        else:
+            said = f"{len(ids)} different receipts" if ids else "no receipts"
+        without = f", {missing} without a receipt" if missing and ids else ""
         yield f"{one_line(printable(name))}: {len(items)} runs, {said}{without}"
     if len(repeats) > _SHOWN:
         yield f"and {len(repeats) - _SHOWN} more jobs that ran several times: --json shows them"

@@ -72,7 +72,10 @@ def read_job_file(path: Path, variables: Mapping[str, str] | None = None) -> Job
     """
     text = _read(path)
     with _naming(path):
-        return parse_job(_load(_filled(text, variables or {}), path.suffix == ".json"))
+        jobs = _documents(text, variables, path)
+        if len(jobs) > 1:
+            raise JobError(f"holds {len(jobs)} jobs, and one is wanted: wattest batch runs many")
+        return parse_job(jobs[0] if jobs else None)
 
 
 def read_job_files(path: Path, variables: Mapping[str, str] | None = None) -> list[JobFile]:
@@ -81,15 +84,8 @@ def read_job_files(path: Path, variables: Mapping[str, str] | None = None) -> li
     """
     text = _read(path)
     with _naming(path):
-        loaded = _load(_filled(text, variables or {}), path.suffix == ".json", several=True)
-        documents = [
-            job
-            for document in loaded
-            if document is not None
-            for job in (document if isinstance(document, list) else [document])
-        ]
         found = []
-        for number, document in enumerate(documents, 1):
+        for number, document in enumerate(_documents(text, variables, path), 1):
             try:
                 found.append(parse_job(document))
             except JobError as error:
@@ -97,6 +93,17 @@ def read_job_files(path: Path, variables: Mapping[str, str] | None = None) -> li
                     raise
                 raise JobError(f"job {number}: {error}") from error
         return found
+
+
+def _documents(text: str, variables: Mapping[str, str] | None, path: Path) -> list[Any]:
+    """The values of all jobs in a file."""
+    loaded = _load(_filled(text, variables or {}), path.suffix == ".json")
+    return [
+        job
+        for document in loaded
+        if document is not None
+        for job in (document if isinstance(document, list) else [document])
+    ]
 
 
 def _read(path: Path) -> str:
@@ -139,12 +146,11 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
     return text
 
 
-def _load(text: str, is_json: bool, *, several: bool = False) -> Any:
-    """The value of a text, or a list of the values of its documents."""
+def _load(text: str, is_json: bool) -> list[Any]:
+    """The values of a text's documents."""
     if is_json:
         try:
-            found = json.loads(text)
-            return [found] if several else found
+            return [json.loads(text)]
         except (ValueError, RecursionError) as error:
             raise JobError(f"not JSON: {error}") from None
     try:
@@ -154,7 +160,7 @@ def _load(text: str, is_json: bool, *, several: bool = False) -> Any:
             "job files in YAML need a package that is not installed: pip install 'wattest[yaml]'"
         ) from None
     try:
-        return list(yaml.safe_load_all(text)) if several else yaml.safe_load(text)
+        return list(yaml.safe_load_all(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise JobError(f"not YAML: {one_line(' '.join(str(error).split()))}") from None
 

@@ -326,9 +326,7 @@ class RunLog:
                     f"written by a newer wattest (schema {version}; this one knows {_VERSION})"
                 )
             if version < _VERSION and used:
-                connection.close()
-                self._move_aside()
-                connection = sqlite3.connect(self.path, timeout=self._patience)
+                self._move_aside(connection)
             _lasting(connection)
             if version < _VERSION:
                 _patiently(self._patience, lambda: connection.execute("pragma journal_mode = wal"))
@@ -343,23 +341,33 @@ class RunLog:
             raise
         return connection
 
-    def _move_aside(self) -> None:
-        """Give the database of an older wattest another name, unless somebody just did."""
+    def _move_aside(self, connection: sqlite3.Connection) -> None:
+        """Copy the database of an older wattest to another name and empty it, unless somebody just
+        did. The file itself stays: to rename one that others have open would mix up their
+        journals."""
         import fcntl
         import sqlite3
 
         with self.path.with_name("runs.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with contextlib.closing(sqlite3.connect(self.path, timeout=self._patience)) as old:
-                version, used = _version(old)
-                if version >= _VERSION or not used:
-                    return
-                # All of it in one file, which can be moved in one step: what lies beside the name
-                # afterwards is already the new one's.
-                _patiently(self._patience, lambda: old.execute("pragma journal_mode = delete"))
+            version, used = _version(connection)
+            if version >= _VERSION or not used:
+                return
             names = (f"runs.schema{version}{more}.sqlite" for more in ("", *_MORE))
             place = next(each for name in names if not (each := self.path.with_name(name)).exists())
-            os.rename(self.path, place)
+            partial = place.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(partial)) as copy:
+                connection.backup(copy)
+            os.rename(partial, place)
+            with connection:
+                connection.execute("begin immediate")
+                found = connection.execute("select type, name from sqlite_master").fetchall()
+                for kind, name in found:
+                    if kind in ("table", "view") and not name.startswith("sqlite_"):
+                        quoted = name.replace('"', '""')
+                        connection.execute(f'drop {kind} "{quoted}"')
+                connection.execute("pragma user_version = 0")
         self._warn(
             f"warning: the log of runs has the form of an older wattest (schema {version}): it is "
             f"now {place}, and a new one begins"

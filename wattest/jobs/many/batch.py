@@ -126,6 +126,7 @@ class Batch:
         self._faults = 0
         self._remote = False
         self._sent: dict[str, set[str]] = {}
+        self._earlier: dict[tuple[str, str], list[Row]] = {}
         self._token = 0
         self._mean = 0.0
         workers = pool.workers()
@@ -294,11 +295,11 @@ class Batch:
     def _is_known(self, number: int, row: Row, key: str) -> bool:
         """Take the answer of an earlier job that was asked the same, if all of it is there."""
         item = self._items[number]
-        answers = self._log.answers(key)
         if item.group:
-            # Each of several runs wants one of its own, and in this batch they are still under way.
-            own = [old for old in answers if old.memo is None and old.batch != self._batch.id]
-            answers = own[item.copy : item.copy + 1]
+            earlier = self._earlier_runs(item.group, key)
+            answers = earlier[item.copy : item.copy + 1]
+        else:
+            answers = self._log.answers(key)
         for old in answers:
             if old.replicas < self._replicas or old.status == "interrupted":
                 continue
@@ -320,6 +321,19 @@ class Batch:
             self._keep(number, row, old.status, old.exit_code, old.message, receipt, {})
             return True
         return False
+
+    def _earlier_runs(self, group: str, key: str) -> list[Row]:
+        """Runs before this batch that can answer for several of it, each for one: those of this
+        batch are under way."""
+        found = self._earlier.get((group, key))
+        if found is None:
+            found = [
+                old
+                for old in self._log.answers(key)
+                if old.memo is None and old.batch != self._batch.id
+            ]
+            self._earlier[group, key] = found
+        return found
 
     def _hand_out(self, work: _Work, worker: str | None) -> None:
         if work.over:
