@@ -76,24 +76,23 @@ def run(folder: Path, options: str, program: str, *args: str, engine: str = "aut
     results = folder / "results"
     command = [sys.executable, "-m", "wattest", "run", "--quiet", "--result-dir", str(results)]
     command += ["--engine", engine, *options.split(), str(PROGRAMS / f"{program}.wasm"), *args]
+    measured = [sys.executable, str(Path(__file__).with_name("measured.py"))]
     began = time.monotonic()
     with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(
-            command,
+        subprocess.run(
+            [*measured, str(folder / "measured"), *command],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-    # Popen must not wait for a process that is gone.
-    process.returncode = os.waitstatus_to_exitcode(status)
+    status, memory = map(int, (folder / "measured").read_text().split())
+    (folder / "measured").unlink()
     unit = 1 if sys.platform == "darwin" else 1024
     said = (folder / "stderr").read_text("utf-8", "replace")
     assert "Traceback" not in said
-    return Ending(
-        process.returncode, said, usage.ru_maxrss * unit, time.monotonic() - began, results
-    )
+    return Ending(status, said, memory * unit, time.monotonic() - began, results)
 
 
 CASES = [
