@@ -32,6 +32,7 @@ from wattest.accel.engine import SUPPORTED, AccelEngine
 from wattest.engine import Limits
 from wattest.errors import (
     DecodeError,
+    GuestException,
     LimitExceeded,
     LinkError,
     Trap,
@@ -281,7 +282,7 @@ def check(binary: bytes, index: int) -> str:
         # An API user would have been refused these sizes by the limits as well.
         externs = [world.extern(item.desc) for item in module.imports]
         world.inst = inst = ENGINE.instantiate(store, module, externs)
-    except (LinkError, LimitExceeded, Trap) as error:
+    except (LinkError, LimitExceeded, Trap, GuestException) as error:
         str(error)
         return "not instantiated"
     inst.native.lower_all()
@@ -290,13 +291,13 @@ def check(binary: bytes, index: int) -> str:
         store.fuel_limit = store.fuel_used + FUEL
         try:
             world.call(func)
-        except (Trap, LimitExceeded) as error:
+        except (Trap, LimitExceeded, GuestException) as error:
             str(error)
             ended = "ran and stopped"
             machine = getattr(error, "machine", None)
             if machine is not None and machine.resumable and rng.random() < 0.5:
                 store.fuel_limit = store.fuel_used + 1000
-                with contextlib.suppress(Trap, LimitExceeded):
+                with contextlib.suppress(Trap, LimitExceeded, GuestException):
                     machine.run()
     return ended
 
