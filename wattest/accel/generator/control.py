@@ -137,9 +137,29 @@ ENTER_LOCALS = [
 ]
 _add("call", ENTER_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + ENTER.format(size=6).strip("\n"))
 
+# The end of a call into another instance: its function's locals, its memory, its code.
+_ENTER_INSTANCE = """\
+i = f.params
+n = f.locals
+while i < n:
+    fp[i] = 0
+    i += 1
+c.inst = f.inst
+mem = NULL
+c.memlen = 0
+if c.inst.mems != NULL:
+    mem = c.inst.mems[0].base
+    c.memlen = c.inst.mems[0].length
+pc = f.code
+if unlikely(fuel < 0):
+    return stop_entry(pc, fp, mem, c, fuel, f.cost)
+return NEXT(pc, fp, mem, c, fuel, r, d, s)
+"""
+
 # Into another instance: the arguments go up by three slots, and a cell that leads back is
 # what the callee returns to. [link slot][distance][function]
-_CROSS = """
+_CROSS = (
+    """
 left = fp[pc[2] + 2] - f.pack
 if unlikely(left & GUARDS != GUARDS):
     TRAP(TRAP_STACK)
@@ -157,22 +177,9 @@ l = fp + f.link
 l[0] = <uint64_t>c.cross
 l[1] = delta + 3
 l[2] = left
-i = f.params
-n = f.locals
-while i < n:
-    fp[i] = 0
-    i += 1
-c.inst = f.inst
-mem = NULL
-c.memlen = 0
-if c.inst.mems != NULL:
-    mem = c.inst.mems[0].base
-    c.memlen = c.inst.mems[0].length
-pc = f.code
-if unlikely(fuel < 0):
-    return stop_entry(pc, fp, mem, c, fuel, f.cost)
-return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
+    + _ENTER_INSTANCE
+)
 _add(
     "call_cross",
     ENTER_LOCALS,
@@ -253,7 +260,8 @@ TAIL_LOCALS = [*ENTER_LOCALS, "uint64_t back"]
 _add("return_call", TAIL_LOCALS, "f = (<cell_func*>(pc + 4))[0]\n" + TAIL.format(own=6).strip("\n"))
 # Into another instance. A frame that was itself entered from another instance has below it
 # what leads back there, and hands it on; so a chain of such calls takes no more than the first.
-TAIL_CROSS = """
+TAIL_CROSS = (
+    """
 l = fp + pc[2]
 left = l[2] + <uint32_t>pc[{own}] - f.slots
 if unlikely(left & GUARDS != GUARDS):
@@ -277,22 +285,9 @@ l = fp + f.link
 l[0] = back
 l[1] = delta
 l[2] = left
-i = f.params
-n = f.locals
-while i < n:
-    fp[i] = 0
-    i += 1
-c.inst = f.inst
-mem = NULL
-c.memlen = 0
-if c.inst.mems != NULL:
-    mem = c.inst.mems[0].base
-    c.memlen = c.inst.mems[0].length
-pc = f.code
-if unlikely(fuel < 0):
-    return stop_entry(pc, fp, mem, c, fuel, f.cost)
-return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """
+    + _ENTER_INSTANCE
+)
 _add(
     "return_call_cross",
     TAIL_LOCALS,
