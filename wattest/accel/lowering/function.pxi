@@ -284,8 +284,9 @@ cdef Notes* take_notes(
     good = (
         lower_into(&l, m, func, max_height, places) == 0
         and l.length == low.length and l.ntraps == low.ntraps and l.nedges == low.nedges
-        and memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0
-        and memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0
+        # Of no places there is no list: NULL is nothing to compare in C.
+        and (l.ntraps == 0 or memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0)
+        and (l.nedges == 0 or memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0)
     )
     free(l.code)
     free(l.traps)
