@@ -69,7 +69,8 @@ def shared_features(
     found = ALL | {"threads"} | optional
     for name in engines:
         if name != "wasmtime":
-            found &= get_engine(name).features | (optional if name == "reference" else frozenset())
+            engine = get_engine(name)
+            found &= engine.features | engine.optional
     return found
 
 

@@ -142,8 +142,9 @@ cdef void lower_body(Low* l) noexcept nogil:
             l.code[pos + 5] = i if op == 0x25 else i + 1
         elif op == 0x3F:
             x = <uint32_t>leb_u(&l.p)
-            pos = emit(l, H_MEMORY_SIZE, 4)
+            pos = emit(l, H_MEMORY_SIZE, 6)
             l.code[pos + 3] = <int32_t>x
+            l.code[pos + 4] = l.m.page_bits[x]
             result(l, pos, 2, 0, -1)
         elif op == 0x40:
             x = <uint32_t>leb_u(&l.p)

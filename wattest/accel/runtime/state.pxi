@@ -712,6 +712,7 @@ cdef class State:
         self.ctx.memlen = 0
         if self.ctx.inst.mems != NULL:
             self.ctx.memlen = self.ctx.inst.mems[0].length
+            self.ctx.dirty = self.ctx.inst.mems[0].dirty
         return 0
 
     cdef int run(self) except -1:
@@ -759,7 +760,7 @@ cdef class State:
                 mem_inst = (<Instance>c.inst.owner).owner.mems[c.pc[3]]
                 pages = mem_inst.pages
                 if mem_inst.grow(fp[0]):
-                    self.store.note_pages(mem_inst.pages)
+                    self.store.note_pages(mem_inst.blocks)
                     fp[0] = pages
                 else:
                     fp[0] = no_room(mem_inst)
