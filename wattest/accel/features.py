@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["NATIVELY_VALIDATED", "SUPPORTED"]
+__all__ = ["NATIVELY_VALIDATED", "OPTIONAL", "SUPPORTED"]
 
 SUPPORTED: frozenset[str] = frozenset(
     {
@@ -24,6 +24,9 @@ SUPPORTED: frozenset[str] = frozenset(
     }
 ) | (frozenset({"simd", "relaxed_simd"}) if sys.byteorder == "little" else frozenset())
 """Features (`wattest.interp.features`) that the accelerator executes."""
+
+OPTIONAL: frozenset[str] = frozenset({"legacy_exceptions"})
+"""What it executes besides in modules for which it is turned on."""
 
 NATIVELY_VALIDATED: frozenset[str] = SUPPORTED - {"function_references", "gc", "exceptions"}
 """Features of which native validation knows every instruction and type; bodies that need others

@@ -13,7 +13,7 @@ from typing import Any
 
 from wattest.accel import bodies
 from wattest.accel.bodies import check_bodies
-from wattest.accel.features import SUPPORTED
+from wattest.accel.features import OPTIONAL, SUPPORTED
 from wattest.errors import ValidationError
 from wattest.interp.module import FuncFacts, Module
 from wattest.interp.validate import validate_module
@@ -56,12 +56,17 @@ def stack_types(module: Module) -> Any:
 
     # A copy: validation fills in what the module has been given already.
     with suppress(_Enough):
-        validate_module(replace(module), features=SUPPORTED, check_bodies=check)
+        validate_module(replace(module), features=_features(module), check_bodies=check)
     return found[0]
 
 
 class _Enough(Exception):
     """What comes behind the code, data segments by the thousand perhaps, tells no types."""
+
+
+def _features(module: Module) -> frozenset[str]:
+    """What the accelerator executes of a module."""
+    return SUPPORTED | (OPTIONAL & module.enabled)
 
 
 def _obstacle(module: Module) -> ValidationError | None:
@@ -73,7 +78,7 @@ def _obstacle(module: Module) -> ValidationError | None:
     module.executable = False
     try:
         # Bodies with types that native code does not know are the reference's to accept.
-        validate_module(module, features=SUPPORTED, check_bodies=check_bodies)
+        validate_module(module, features=_features(module), check_bodies=check_bodies)
     except ValidationError as error:
         return error
     module.executable = True

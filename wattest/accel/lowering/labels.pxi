@@ -71,8 +71,10 @@ cdef Label* push_label(Low* l, int32_t kind, BlockType* t) noexcept nogil:
     b.aside = -1
     b.loop = -1
     b.target = 0
+    b.ended = -1
     b.offset = 0
-    b.first = b.clauses = 0
+    b.opened = l.at
+    b.first = b.final = b.clauses = 0
     b.began = l.count
     return b
 
