@@ -7,7 +7,7 @@ from typing import Any
 
 from wattest.accel._handlers import build
 from wattest.accel.core import Machine, NativeModule, State
-from wattest.accel.features import SUPPORTED
+from wattest.accel.features import OPTIONAL, SUPPORTED
 from wattest.accel.instantiate import instantiate
 from wattest.accel.validate import unsupported, validate
 from wattest.interp.module import Module
@@ -22,6 +22,7 @@ class AccelEngine:
 
     name = "accel"
     features = SUPPORTED
+    optional = OPTIONAL
     build = "{}, dispatch by {}".format(*build())
     """The compiler, and how one handler gets to the next."""
 

@@ -51,7 +51,6 @@ cdef struct Label:
     uint32_t offset
     uint32_t opened              # byte offset of its instruction, 0 of a function
     int32_t first, final, clauses  # of a try_table or try
-    int64_t began                # instructions before it
 
 cdef struct BlockType:
     int32_t params, results
@@ -153,6 +152,8 @@ cdef struct Low:
     int32_t nnodes, nodes_room
     int32_t sites
     int64_t count
+    # What each loop's first segment costs; while that is open -1, or -2 less the node of the last
+    # place that waits for it
     int64_t* loops
     int32_t nloops, loops_room
     # Where operands are (lowering/notes.pxi), or NULL: not wanted
