@@ -67,7 +67,7 @@ class Engine(Protocol):
     Attributes:
         name: as in ``engine=``.
         features: what it executes (`wattest.interp.features`).
-        optional: what it executes besides in modules for which it is turned on.
+        optional: what it executes besides for modules that have it turned on.
     """
 
     name: str

@@ -206,7 +206,9 @@ def instance(engine: str, text: str = TEXT) -> Instance:
 
 
 def names() -> list[str]:
-    return [line.split('"')[1] for line in TEXT.splitlines() if "(func" in line and "export" in line]
+    return [
+        line.split('"')[1] for line in TEXT.splitlines() if "(func" in line and "export" in line
+    ]
 
 
 ANSWERS: dict[str, list[int | None]] = {

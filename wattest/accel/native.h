@@ -262,6 +262,23 @@ WATTEST_INLINE uint32_t rotr32(uint32_t x, uint32_t n) { n &= 31; return (x >> n
 WATTEST_INLINE uint64_t rotl64(uint64_t x, uint64_t n) { n &= 63; return (x << n) | (x >> ((64 - n) & 63)); }
 WATTEST_INLINE uint64_t rotr64(uint64_t x, uint64_t n) { n &= 63; return (x >> n) | (x << ((64 - n) & 63)); }
 
+/* The high half of a product. */
+WATTEST_INLINE uint64_t mul_high_u(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+    return (uint64_t)((unsigned __int128)a * b >> 64);
+#else
+    uint64_t low = (a & 0xffffffffu) * (b & 0xffffffffu);
+    uint64_t left = (a >> 32) * (b & 0xffffffffu) + (low >> 32);
+    uint64_t right = (a & 0xffffffffu) * (b >> 32) + (left & 0xffffffffu);
+    return (a >> 32) * (b >> 32) + (left >> 32) + (right >> 32);
+#endif
+}
+WATTEST_INLINE uint64_t mul_high_s(uint64_t a, uint64_t b)
+{
+    return mul_high_u(a, b) - (a >> 63 ? b : 0) - (b >> 63 ? a : 0);
+}
+
 /* Minimum and maximum: NaN wins, and -0 is less than +0. */
 WATTEST_INLINE double fmind(double a, double b)
 {

@@ -221,6 +221,8 @@ cdef extern from "native.h" nogil:
     uint32_t rotr32(uint32_t, uint32_t) noexcept
     uint64_t rotl64(uint64_t, uint64_t) noexcept
     uint64_t rotr64(uint64_t, uint64_t) noexcept
+    uint64_t mul_high_u(uint64_t, uint64_t) noexcept
+    uint64_t mul_high_s(uint64_t, uint64_t) noexcept
     double fmind(double, double) noexcept
     double fmaxd(double, double) noexcept
     float fminf_(float, float) noexcept

@@ -13,8 +13,9 @@ from typing import Any
 
 from wattest.accel import bodies
 from wattest.accel.bodies import check_bodies
-from wattest.accel.features import OPTIONAL, SUPPORTED
+from wattest.accel.features import SUPPORTED
 from wattest.errors import ValidationError
+from wattest.interp.features import OPTIONAL
 from wattest.interp.module import FuncFacts, Module
 from wattest.interp.validate import validate_module
 from wattest.interp.validate.context import Context
@@ -57,17 +58,17 @@ def stack_types(module: Module) -> Any:
     # A copy: validation fills in what the module has been given already. It may have been valid for
     # its store only.
     with suppress(_Enough):
-        validate_module(replace(module), features=SUPPORTED | OPTIONAL, check_bodies=check)
+        validate_module(replace(module), features=SUPPORTED, check_bodies=check)
     return found[0]
+
+
+def _features(module: Module) -> frozenset[str]:
+    """What is executed here of what the module may use."""
+    return SUPPORTED - (OPTIONAL - module.enabled)
 
 
 class _Enough(Exception):
     """What comes behind the code, data segments by the thousand perhaps, tells no types."""
-
-
-def _features(module: Module) -> frozenset[str]:
-    """What the accelerator executes of a module."""
-    return SUPPORTED | (OPTIONAL & module.enabled)
 
 
 def _obstacle(module: Module) -> ValidationError | None:

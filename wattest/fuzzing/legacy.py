@@ -1,9 +1,9 @@
 """Modules in the text format about the older exception instructions.
 
-Functions that call each other throw, catch, rethrow and delegate in every position: values lie under
-a ``try``, blocks have parameters, handlers are left by every kind of branch, loops go round through
-them, tail calls leave them, and ``try_table`` stands in between where it may be used. A module
-imports `wattest.fuzzing.equality.HOST_FUNCTIONS` and exports everything.
+Functions that call each other throw, catch, rethrow and delegate in every position: values lie
+under a ``try``, blocks have parameters, handlers are left by every kind of branch, loops go round
+through them, tail calls leave them, and ``try_table`` stands in between where it may be used. A
+module imports `wattest.fuzzing.equality.HOST_FUNCTIONS` and exports everything.
 """
 
 from __future__ import annotations
@@ -128,7 +128,14 @@ class _Writer:
         self.left -= 1
         if self.left <= 0 or depth > 7:
             return self.leaf("i32")
-        choices = [self.sum, self.try_value, self.try_value, self.delegated, self.called, self.leave]
+        choices = [
+            self.sum,
+            self.try_value,
+            self.try_value,
+            self.delegated,
+            self.called,
+            self.leave,
+        ]
         choices += [self.under, self.with_parameter, self.host]
         if self.tables:
             choices.append(self.table_value)

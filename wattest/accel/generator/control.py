@@ -403,8 +403,9 @@ _add(
 )
 _add("elem_drop", [], "c.inst.elems[pc[2]].size = 0\n" + go(4))
 
+# The size in pages: [slot][memory][log2 of the size of its pages]
+_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> pc[4]\n" + go(6))
 # Memories: [first operand][memory]...
-_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> 16\n" + go(4))
 _add("memory_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_MEMORY)")
 _add(
     "memory_fill",

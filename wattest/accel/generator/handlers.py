@@ -15,6 +15,7 @@ from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, 
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
 from wattest.accel.generator.vector_cells import far, vector_cells, vector_rows
 from wattest.accel.generator.vectors import header
+from wattest.accel.generator.wide import wide_cells, wide_rows
 from wattest.interp.opcodes import BY_NAME, OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64
 
@@ -484,6 +485,7 @@ class Generator:
         self.special()
         self.pairs()
         vector_cells(self)
+        wide_cells(self)
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
@@ -511,6 +513,10 @@ class Generator:
         ids.append("# (see generator/vector_cells.py)")
         ids.append("VECTORTABLE = (")
         ids += [f"    {row}," for row in vector_rows(self)]
+        ids.append(")")
+        ids.append("# (see generator/wide.py)")
+        ids.append("WIDETABLE = (")
+        ids += [f"    {row}," for row in wide_rows(self)]
         ids.append(")")
         code = {row.name: self.code(row) for row in OPCODES}
         code["i32.nez"] = -1

@@ -66,7 +66,7 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
         leb_u(&l.p)
     elif op == 0xFC:
         sub = leb_u(&l.p)
-        if sub >= 8:
+        if sub >= 8 and not (sub < WIDE_CODES and WIDE_OPS[sub].operands):
             leb_u(&l.p)
             if sub == 8 or sub == 10 or sub == 12 or sub == 14:
                 leb_u(&l.p)

@@ -146,8 +146,9 @@ cdef void lower_body(Low* l) noexcept nogil:
             l.code[pos + 5] = i if op == 0x25 else i + 1
         elif op == 0x3F:
             x = <uint32_t>leb_u(&l.p)
-            pos = emit(l, H_MEMORY_SIZE, 4)
+            pos = emit(l, H_MEMORY_SIZE, 6)
             l.code[pos + 3] = <int32_t>x
+            l.code[pos + 4] = l.m.page_bits[x]
             result(l, pos, 2, 0, -1)
         elif op == 0x40:
             x = <uint32_t>leb_u(&l.p)
@@ -292,8 +293,9 @@ cdef Notes* take_notes(
     good = (
         lower_into(&l, m, func, max_height, places) == 0
         and l.length == low.length and l.ntraps == low.ntraps and l.nedges == low.nedges
-        and memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0
-        and memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0
+        # Of no places there is no list: NULL is nothing to compare in C.
+        and (l.ntraps == 0 or memcmp(l.traps, low.traps, l.ntraps * sizeof(Place)) == 0)
+        and (l.nedges == 0 or memcmp(l.edges, low.edges, l.nedges * sizeof(Place)) == 0)
     )
     free(l.code)
     free(l.traps)

@@ -28,6 +28,9 @@ cdef struct OpInfo:
 cdef struct VectorInfo:
     int32_t operands, mask, result, lanes, family, far, width
 
+cdef struct WideInfo:
+    int32_t operands, family
+
 cdef struct Entry:
     int32_t kind
     uint32_t local
@@ -103,6 +106,7 @@ cdef struct Module_:
     const uint8_t** wide_params
     const uint8_t** wide_results
     uint8_t* mem64
+    uint8_t* page_bits
     uint8_t* table64
     RType** types
     uint32_t* func_types

@@ -771,7 +771,7 @@ cdef class State:
                 mem_inst = (<Instance>c.inst.owner).owner.mems[c.pc[3]]
                 pages = mem_inst.pages
                 if mem_inst.grow(fp[0]):
-                    self.store.note_pages(mem_inst.pages)
+                    self.store.note_pages(mem_inst.blocks)
                     fp[0] = pages
                 else:
                     fp[0] = no_room(mem_inst)
