@@ -724,6 +724,7 @@ cdef class State:
         self.ctx.memlen = 0
         if self.ctx.inst.mems != NULL:
             self.ctx.memlen = self.ctx.inst.mems[0].length
+            self.ctx.dirty = self.ctx.inst.mems[0].dirty
         return 0
 
     cdef int run(self) except -1:
