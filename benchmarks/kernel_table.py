@@ -1,9 +1,10 @@
 """The kernels: what each exercises, how large a run is, and what it must answer.
 
-Every kernel is a plain WebAssembly 1.0 module (`bulk`: with the bulk memory instructions) without
-imports that exports `run(n)`; source and program stand beside each other in `benchmarks/kernels/`.
-The answers were computed by wasmtime 50.0.1; `spec_tests/programs/test_kernels.py` checks them
-again there and, where Python can compute the same in another way, against that.
+Every kernel is a module without imports that exports `run(n)`; source and program stand beside each
+other in `benchmarks/kernels/`. `KERNELS` are plain WebAssembly 1.0 (`bulk`: with the bulk memory
+instructions), `SIMD_KERNELS` have vectors, `GC_KERNELS` structures and arrays and no memory. The
+answers were computed by wasmtime 50.0.1; `spec_tests/programs/test_kernels.py` checks them again
+there and, where Python can compute the same in another way, against that.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ class Kernel:
     """One kernel.
 
     `small` is an argument that takes 0.3 to 0.7 million instructions, about one second on
-    pywasm; `large` one that takes wasm3 25 to 200 ms, for engines that run native code. The
-    answers are what `run` returns: a signed integer or an f64.
+    pywasm; `large` one that takes wasm3 (which has neither vectors nor structures: the accelerator)
+    25 to 200 ms, for engines that run native code. The answers are what `run` returns: a signed
+    integer or an f64.
     """
 
     name: str
@@ -77,3 +79,20 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("bulk", "memory.copy, memory.fill", 3000, -1757090003, 1000000, -1418070649),
     Kernel("recursion", "calls 20,000 deep", 20000, 1126702592, 4000000, 2026372281),
 )
+
+SIMD_KERNELS: tuple[Kernel, ...] = (
+    Kernel("blend", "bytes widened, mixed, narrowed", 12000, -1158726472, 4000000, 1277507212),
+    Kernel("dot", "f32x4 sums", 60000, 66.06438827514648, 40000000, 439.0713975429535),
+    Kernel("mandelbrot4", "f32x4 with masks", 40, 617463281, 800, -136995241),
+    Kernel("utf8", "bytes shifted, compared, looked up", 20, 1942372417, 3000, 290929052),
+)
+
+GC_KERNELS: tuple[Kernel, ...] = (
+    Kernel("trees", "trees made, counted, dropped", 8, 244486351, 14, 131267279),
+    Kernel("churn", "lists that change all the time", 8000, 193198258, 3000000, -1185887743),
+    Kernel("arraysort", "an array of structures, sorted", 1000, 1608511797, 150000, 251401537),
+    Kernel("subtypes", "casts and methods", 8000, 1270088706, 2000000, 1359006637),
+    Kernel("alloc", "structures made and dropped", 20000, 319864, 4000000, 63999864),
+)
+
+ALL_KERNELS = KERNELS + SIMD_KERNELS + GC_KERNELS

@@ -67,10 +67,12 @@ class Engine(Protocol):
     Attributes:
         name: as in ``engine=``.
         features: what it executes (`wattest.interp.features`).
+        optional: what it executes besides for modules that have it turned on.
     """
 
     name: str
     features: frozenset[str]
+    optional: frozenset[str]
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

@@ -190,13 +190,19 @@ def relay(
     return taken, (*end, store.fuel_used)
 
 
-def compare_states(binary: bytes, seed: int, figures: Counter[str] | None = None) -> None:
+def compare_states(
+    binary: bytes,
+    seed: int,
+    figures: Counter[str] | None = None,
+    features: frozenset[str] = frozenset(),
+) -> None:
     """Run a module's functions on both engines and across them.
 
     Args:
         binary: a module that imports nothing but `HOST_FUNCTIONS` and exports everything.
         seed: decides arguments, breaks and changes.
         figures: what to add to: ``borders`` compared, and how often runs changed engines.
+        features: those beyond WebAssembly 3.0 that it may use.
 
     Raises:
         Difference: the engines do not agree.
@@ -204,11 +210,11 @@ def compare_states(binary: bytes, seed: int, figures: Counter[str] | None = None
     figures = figures if figures is not None else Counter()
     rng = random.Random(seed)
     limits = Limits(fuel=FUEL, wall_time=None)
-    runs = {engine: StateRun(binary, engine, limits) for engine in ENGINES}
+    runs = {engine: StateRun(binary, engine, limits, features=features) for engine in ENGINES}
     figures["modules"] += 1
     if any(run.started[0] != "returned" for run in runs.values()):
         return
-    relayed = StateRun(binary, "accel", limits)
+    relayed = StateRun(binary, "accel", limits, features=features)
     probe = probe_for(runs["reference"].module)
     for called, bits in probe.functions:
         name = probe.exports[int(called.split()[1])]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import wattest
-from benchmarks.kernel_table import KERNELS, Kernel
+from benchmarks.kernel_table import ALL_KERNELS, KERNELS, SIMD_KERNELS, Kernel
 from spec_tests.differential.states import ENGINES, compare_states
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
@@ -72,7 +72,7 @@ def watched(kernel: Kernel, engine: str, seed: int) -> list[Any]:
     return [*seen, answer, store.fuel_used, hashlib.sha256(memory).hexdigest()]
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: kernel.name)
 def test_kernels_have_the_same_states(kernel: Kernel) -> None:
     reference = watched(kernel, "reference", 5)
     assert reference == watched(kernel, "accel", 5)
@@ -80,7 +80,8 @@ def test_kernels_have_the_same_states(kernel: Kernel) -> None:
     assert reference[-3] == kernel.small_answer
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+# Structures and arrays stay with the engine that made them.
+@pytest.mark.parametrize("kernel", KERNELS + SIMD_KERNELS, ids=lambda kernel: kernel.name)
 def test_kernels_go_from_engine_to_engine(kernel: Kernel) -> None:
     store = wattest.Store("accel", wattest.Limits(fuel=None))
     instance = wattest.Instance(wattest.Module.from_file(kernel.path), store=store)

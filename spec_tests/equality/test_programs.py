@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kernel_table import KERNELS, Kernel
+from benchmarks.kernel_table import ALL_KERNELS, Kernel
 from spec_tests.equality.runs import Seen, agree, limits, needs_accel, seen
 from spec_tests.wasi import manifest
+from wattest.jobs import Job, run_job
 
 pytestmark = needs_accel
 
@@ -18,7 +19,7 @@ EXAMPLES = ROOT / "examples"
 HOSTILE = ROOT / "spec_tests" / "hostile" / "programs"
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
 def test_kernels(kernel: Kernel) -> None:
     run = agree(kernel.path, [str(kernel.small)], invoke="run")
     assert run.how == ("exit", 0)
@@ -26,10 +27,30 @@ def test_kernels(kernel: Kernel) -> None:
     assert run.fuel > 100_000
 
 
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
+def test_kernels_commit_to_the_same_states(kernel: Kernel) -> None:
+    found = []
+    for engine in ("reference", "accel"):
+        job = Job(
+            kernel.path,
+            (str(kernel.small),),
+            invoke="run",
+            engine=engine,
+            commit_every=20_000,
+            limits=limits(),
+        )
+        found.append(run_job(job).commitments)
+    assert found[0] == found[1]
+    assert len(found[0]) > 5
+    assert len({commitment.root for commitment in found[0]}) == len(found[0])
+
+
 @pytest.mark.parametrize("fuel", [1, 1000, 54_321, 100_003])
-@pytest.mark.parametrize("name", ["quicksort", "dispatch", "indirect", "bulk", "json"])
+@pytest.mark.parametrize(
+    "name", ["quicksort", "dispatch", "indirect", "bulk", "json", "utf8", "trees"]
+)
 def test_kernels_out_of_fuel(name: str, fuel: int) -> None:
-    (kernel,) = (kernel for kernel in KERNELS if kernel.name == name)
+    (kernel,) = (kernel for kernel in ALL_KERNELS if kernel.name == name)
     run = agree(kernel.path, [str(kernel.small)], invoke="run", limits=limits(fuel=fuel))
     assert run.how == ("limit", 124)
     assert run.fuel <= fuel
@@ -123,4 +144,4 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("spec_tests.equality.runs.seen", wrong)
     with pytest.raises(AssertionError, match="fuel"):
-        agree(KERNELS[0].path, ["3"], invoke="run")
+        agree(ALL_KERNELS[0].path, ["3"], invoke="run")

@@ -13,7 +13,9 @@ import pytest
 import wasmtime
 
 import wattest
-from benchmarks.kernel_table import FOLDER, KERNELS, Kernel
+from benchmarks.kernel_table import ALL_KERNELS, FOLDER, GC_KERNELS, KERNELS, SIMD_KERNELS, Kernel
+from wattest.interp.decode import decode_module
+from wattest.interp.inspect import features_used
 
 
 def on_wasmtime(kernel: Kernel) -> Callable[[int], int | float]:
@@ -26,14 +28,14 @@ def on_wasmtime(kernel: Kernel) -> Callable[[int], int | float]:
     return partial(run, store)
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
 def test_answers_are_wasmtimes(kernel: Kernel) -> None:
     run = on_wasmtime(kernel)
     assert run(kernel.small) == kernel.small_answer
     assert run(kernel.large) == kernel.large_answer
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
 def test_the_reference_answers(kernel: Kernel) -> None:
     module = wattest.Module.from_file(kernel.path)
     instance = wattest.Instance(module, engine="reference")
@@ -43,7 +45,7 @@ def test_the_reference_answers(kernel: Kernel) -> None:
     assert instance.store.fuel_used == 2 * first
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: str(kernel.name))
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
 def test_a_second_run_answers_the_same(kernel: Kernel) -> None:
     """Each run starts over: no state in memory leaks into the next."""
     run = on_wasmtime(kernel)
@@ -51,13 +53,27 @@ def test_a_second_run_answers_the_same(kernel: Kernel) -> None:
 
 
 def test_every_kernel_is_in_the_table() -> None:
-    names = {kernel.name for kernel in KERNELS}
-    assert names == {path.stem for path in FOLDER.glob("*.c")}
-    assert names == {path.stem for path in FOLDER.glob("*.wasm")}
+    names = sorted(kernel.name for kernel in ALL_KERNELS)
+    sources = [path.stem for ending in ("c", "wat") for path in FOLDER.glob(f"*.{ending}")]
+    assert names == sorted(sources)
+    assert names == sorted(path.stem for path in FOLDER.glob("*.wasm"))
+    written = [kernel.name for kernel in GC_KERNELS]
+    assert sorted(written) == sorted(path.stem for path in FOLDER.glob("*.wat"))
+
+
+@pytest.mark.parametrize("kernel", ALL_KERNELS, ids=lambda kernel: str(kernel.name))
+def test_a_kernel_needs_what_its_table_says(kernel: Kernel) -> None:
+    """Vectors and structures stay out of the kernels whose mean is compared with engines that have
+    neither."""
+    needed = set(features_used(decode_module(kernel.path.read_bytes())))
+    assert ("simd" in needed) == (kernel in SIMD_KERNELS)
+    assert ("gc" in needed) == (kernel in GC_KERNELS)
+    if kernel in KERNELS:
+        assert needed <= {"mvp", "bulk_memory"}
 
 
 def answer_of(name: str) -> tuple[int, int | float]:
-    (kernel,) = (kernel for kernel in KERNELS if kernel.name == name)
+    (kernel,) = (kernel for kernel in ALL_KERNELS if kernel.name == name)
     return kernel.small, kernel.small_answer
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import mutate
-from wattest.accel.engine import SUPPORTED, AccelEngine
+from wattest.accel.engine import AccelEngine
 from wattest.engine import Limits
 from wattest.errors import (
     DecodeError,
@@ -106,7 +106,7 @@ def _alike() -> dict[Any, list[bytes]]:
     """Opcodes by length, operand and result types: plain ones, loads, stores, vectors."""
     found: dict[Any, list[bytes]] = {}
     for op in OPCODES:
-        if op.feature in SUPPORTED and op.params is not None:
+        if op.feature in AccelEngine.features and op.params is not None:
             found.setdefault(_kind(op), []).append(_code(op))
     return found
 
@@ -132,7 +132,7 @@ class Mutator:
         module = decode_module(binary)
         original = Original(binary)
         try:
-            validate_module(module, features=SUPPORTED)
+            validate_module(module, features=AccelEngine.features)
         except (DecodeError, ValidationError):
             return original
         for func in module.funcs:

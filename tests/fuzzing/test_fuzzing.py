@@ -251,7 +251,7 @@ def test_wrong_usage(args: list[str], message: str) -> None:
     assert message in result.output
 
 
-FEATURES = SUPPORTED | {"legacy_exceptions", "wide_arithmetic", "custom_page_sizes"}
+FEATURES = SUPPORTED | {"wide_arithmetic", "custom_page_sizes"}
 
 
 @pytest.mark.parametrize("theme", aimed.THEMES)

@@ -10,6 +10,7 @@ from wattest.accel.core import Machine, NativeModule, State
 from wattest.accel.features import SUPPORTED
 from wattest.accel.instantiate import instantiate
 from wattest.accel.validate import unsupported, validate
+from wattest.interp.features import OPTIONAL
 from wattest.interp.module import Module
 from wattest.interp.runtime import Extern, FuncInst, ModuleInst, Store, WasmFunc
 from wattest.interp.state import MachineState
@@ -21,7 +22,8 @@ class AccelEngine:
     """Threaded code made from validated functions at their first call; runs without the GIL."""
 
     name = "accel"
-    features = SUPPORTED
+    features = SUPPORTED - OPTIONAL
+    optional = SUPPORTED & OPTIONAL
     build = "{}, dispatch by {}".format(*build())
     """The compiler, and how one handler gets to the next."""
 

@@ -61,6 +61,7 @@ typedef struct Inst {
 
 typedef struct Ctx {
     uint64_t memlen;    /* of memory 0 of `inst` */
+    uint8_t *dirty;     /* of the same memory (MemRec.dirty) */
     Inst *inst;
     int32_t *pc;
     uint64_t *fp;
@@ -223,7 +224,14 @@ WATTEST_INLINE void st16(uint8_t *p, uint16_t v) { v = WATTEST_LE16(v); memcpy(p
 WATTEST_INLINE void st32(uint8_t *p, uint32_t v) { v = WATTEST_LE32(v); memcpy(p, &v, 4); }
 WATTEST_INLINE void st64(uint8_t *p, uint64_t v) { v = WATTEST_LE64(v); memcpy(p, &v, 8); }
 
-/* Note that `n` bytes, at least one, are written from `start` on. */
+/* Note that `n` bytes, at least one and at most 4096, are written from `start` on, within the
+   memory that `dirty` is of: how every store says what it writes. */
+WATTEST_INLINE void note_store(uint8_t *dirty, uint64_t start, uint64_t n)
+{
+    dirty[start >> 12] = 1;
+    if (unlikely((start & 4095) > 4096 - n)) dirty[(start >> 12) + 1] = 1;
+}
+/* The same of any number of bytes, at least one, where that is wanted. */
 WATTEST_INLINE void mark_written(MemRec *m, uint64_t start, uint64_t n)
 {
     if (m->dirty) memset(m->dirty + (start >> 12), 1, (size_t)(((start + n - 1) >> 12) - (start >> 12) + 1));
@@ -261,6 +269,23 @@ WATTEST_INLINE uint32_t rotl32(uint32_t x, uint32_t n) { n &= 31; return (x << n
 WATTEST_INLINE uint32_t rotr32(uint32_t x, uint32_t n) { n &= 31; return (x >> n) | (x << ((32 - n) & 31)); }
 WATTEST_INLINE uint64_t rotl64(uint64_t x, uint64_t n) { n &= 63; return (x << n) | (x >> ((64 - n) & 63)); }
 WATTEST_INLINE uint64_t rotr64(uint64_t x, uint64_t n) { n &= 63; return (x >> n) | (x << ((64 - n) & 63)); }
+
+/* The high half of a product. */
+WATTEST_INLINE uint64_t mul_high_u(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+    return (uint64_t)((unsigned __int128)a * b >> 64);
+#else
+    uint64_t low = (a & 0xffffffffu) * (b & 0xffffffffu);
+    uint64_t left = (a >> 32) * (b & 0xffffffffu) + (low >> 32);
+    uint64_t right = (a & 0xffffffffu) * (b >> 32) + (left & 0xffffffffu);
+    return (a >> 32) * (b >> 32) + (left >> 32) + (right >> 32);
+#endif
+}
+WATTEST_INLINE uint64_t mul_high_s(uint64_t a, uint64_t b)
+{
+    return mul_high_u(a, b) - (a >> 63 ? b : 0) - (b >> 63 ? a : 0);
+}
 
 /* Minimum and maximum: NaN wins, and -0 is less than +0. */
 WATTEST_INLINE double fmind(double a, double b)

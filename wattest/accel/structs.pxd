@@ -125,6 +125,7 @@ cdef extern from "native.h" nogil:
 
     cdef struct Ctx:
         uint64_t memlen
+        uint8_t* dirty
         Inst* inst
         int32_t* pc
         uint64_t* fp
@@ -204,6 +205,7 @@ cdef extern from "native.h" nogil:
     void st16(uint8_t*, uint16_t) noexcept
     void st32(uint8_t*, uint32_t) noexcept
     void st64(uint8_t*, uint64_t) noexcept
+    void note_store(uint8_t*, uint64_t, uint64_t) noexcept
     void mark_written(MemRec*, uint64_t, uint64_t) noexcept
     float u2f(uint32_t) noexcept
     uint32_t f2u(float) noexcept
@@ -221,6 +223,8 @@ cdef extern from "native.h" nogil:
     uint32_t rotr32(uint32_t, uint32_t) noexcept
     uint64_t rotl64(uint64_t, uint64_t) noexcept
     uint64_t rotr64(uint64_t, uint64_t) noexcept
+    uint64_t mul_high_u(uint64_t, uint64_t) noexcept
+    uint64_t mul_high_s(uint64_t, uint64_t) noexcept
     double fmind(double, double) noexcept
     double fmaxd(double, double) noexcept
     float fminf_(float, float) noexcept

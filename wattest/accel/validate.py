@@ -15,6 +15,7 @@ from wattest.accel import bodies
 from wattest.accel.bodies import check_bodies
 from wattest.accel.features import SUPPORTED
 from wattest.errors import ValidationError
+from wattest.interp.features import OPTIONAL
 from wattest.interp.module import FuncFacts, Module
 from wattest.interp.validate import validate_module
 from wattest.interp.validate.context import Context
@@ -54,10 +55,16 @@ def stack_types(module: Module) -> Any:
         found.append(bodies.stack_types(module, context))
         raise _Enough
 
-    # A copy: validation fills in what the module has been given already.
+    # A copy: validation fills in what the module has been given already. It may have been valid for
+    # its store only.
     with suppress(_Enough):
         validate_module(replace(module), features=SUPPORTED, check_bodies=check)
     return found[0]
+
+
+def _features(module: Module) -> frozenset[str]:
+    """What is executed here of what the module may use."""
+    return SUPPORTED - (OPTIONAL - module.enabled)
 
 
 class _Enough(Exception):
@@ -73,7 +80,7 @@ def _obstacle(module: Module) -> ValidationError | None:
     module.executable = False
     try:
         # Bodies with types that native code does not know are the reference's to accept.
-        validate_module(module, features=SUPPORTED, check_bodies=check_bodies)
+        validate_module(module, features=_features(module), check_bodies=check_bodies)
     except ValidationError as error:
         return error
     module.executable = True

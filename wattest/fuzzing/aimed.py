@@ -12,7 +12,7 @@ from collections.abc import Callable
 from wattest.fuzzing.graphs import graphs
 from wattest.fuzzing.lanes import atomics, segments, small_pages, vectors, wide
 from wattest.fuzzing.tables import tables
-from wattest.fuzzing.unwinding import legacy, unwinding
+from wattest.fuzzing.unwinding import unwinding
 from wattest.fuzzing.writing import HASH, Pen
 
 __all__ = ["THEMES", "aimed"]
@@ -24,7 +24,6 @@ THEMES: dict[str, tuple[Callable[[Pen], list[str]], float, frozenset[str]]] = {
     "vectors": (vectors, 2, frozenset({"simd"})),
     "segments": (segments, 0.5, frozenset({"bulk_memory"})),
     "atomics": (atomics, 3, frozenset({"threads", "multi_memory"})),
-    "legacy": (legacy, 2, frozenset({"legacy_exceptions"})),
     "wide": (wide, 0.5, frozenset({"wide_arithmetic"})),
     "small pages": (small_pages, 0.5, frozenset({"custom_page_sizes", "multi_memory"})),
 }

@@ -28,6 +28,7 @@ from wattest.fuzzing.equality import (
 )
 from wattest.fuzzing.expressions import expressions
 from wattest.fuzzing.generate import generate_busy
+from wattest.fuzzing.legacy import legacy
 from wattest.fuzzing.locate import locate
 from wattest.fuzzing.reduce import reduced
 from wattest.fuzzing.targeted import targeted
@@ -78,8 +79,11 @@ def shared_features(
     """What all these engines execute, with the features that are turned on."""
     found = ALL | {"threads"} | optional
     for name in engines:
-        if name != "wasmtime":
-            found &= get_engine(name).features | (optional if name == "reference" else frozenset())
+        if name == "wasmtime":
+            found -= {"legacy_exceptions"}
+        else:
+            engine = get_engine(name)
+            found &= engine.features | engine.optional
     return found
 
 
@@ -136,8 +140,11 @@ def own(seed: int, allowed: frozenset[str]) -> Own | None:
     """The module of that seed, None for one of smith's.
 
     Every third is ours: of these a quarter is made of `expressions`, a quarter is `targeted`, the
-    rest is `aimed`.
+    rest is `aimed`. With the older exceptions another third is made of
+    those.
     """
+    if seed % 3 == 1 and "legacy_exceptions" in allowed:
+        return Own(legacy(seed, allowed))
     if seed % 3 != 2:
         return None
     turn = seed // 3 % 4

@@ -39,8 +39,7 @@ _PURE = [
     row
     for row in OPCODES
     if row.params
-    and row.results is not None
-    and len(row.results) == 1
+    and row.results
     and all(kind in _NUMBERS for kind in (*row.params, *row.results))
     and set(row.immediates) <= {"lane", "lanes"}
 ]
@@ -84,7 +83,7 @@ def _operators(rng: random.Random, features: frozenset[str], turn: int) -> str:
     for number in range(10):
         row = rows[(turn * 10 + number) % len(rows)]
         params = [_NUMBERS[kind] for kind in row.params or ()]  # type: ignore[index]
-        result = _NUMBERS[(row.results or ())[0]]  # type: ignore[index]
+        results = [_NUMBERS[kind] for kind in row.results or ()]  # type: ignore[index]
         out = []
         for _ in range(6):
             out.append(_applied(row, [constant(kind, rng) for kind in params], rng))
@@ -92,11 +91,11 @@ def _operators(rng: random.Random, features: frozenset[str], turn: int) -> str:
         out.append(_applied(row, gets, rng))
         funcs.append(
             f'(func (export "op{number} {row.name}") (param {" ".join(params)})'
-            f" (result {' '.join([result] * 7)}) {' '.join(out)})"
+            f" (result {' '.join(results * 7)}) {' '.join(out)})"
         )
         # Many times, so that a campaign runs every instruction often.
         again = " ".join(
-            f"(drop {_applied(row, [constant(kind, rng) for kind in params], rng)})"
+            _applied(row, [constant(kind, rng) for kind in params], rng) + "(drop)" * len(results)
             for _ in range(4)
         )
         if "div" not in row.name and "rem" not in row.name and ".trunc_f" not in row.name:

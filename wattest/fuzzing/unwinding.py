@@ -1,14 +1,11 @@
 """Modules about exceptions: of several values and of references, through frames and loops, caught
-by tag or all, with or without the reference, kept and thrown again.
-
-Where the older instructions are allowed, a part is written with them.
-"""
+by tag or all, with or without the reference, kept and thrown again."""
 
 from __future__ import annotations
 
 from wattest.fuzzing.writing import Pen
 
-__all__ = ["legacy", "unwinding"]
+__all__ = ["unwinding"]
 
 
 class _Unwinding:
@@ -233,41 +230,3 @@ def unwinding(pen: Pen) -> list[str]:
     lines = [*made.fields(), made.thrower()]
     lines += [made.middle(number) for number in range(deepest)]
     return [*lines, *(made.func(number, deepest) for number in range(pen.rng.randrange(3, 5)))]
-
-
-def legacy(pen: Pen) -> list[str]:
-    """Fields of a module about the older exceptions; it needs legacy_exceptions."""
-    rng = pen.rng
-    lines = ["(tag $a (param i32)) (tag $b (param i64 i32)) (tag $c)"]
-    lines.append(
-        "(func $throw (param $p i32) (param $i i32) (result i32) (if (i32.eqz (local.get $i))"
-        " (then (throw $a (local.get $p)))) (if (i32.eq (local.get $i) (i32.const 1))"
-        f" (then (throw $b {pen.constant('i64')} (local.get $p)))) (if (i32.eq (local.get $i)"
-        " (i32.const 2)) (then (throw $c))) (local.get $i))"
-    )
-    for number in range(3):
-        body = []
-        for _ in range(rng.randrange(2, 5)):
-            call = pen.note("i32", f"(call $throw (local.get $p) {pen.small(3)})")
-            if rng.random() < 0.4:
-                # The label of a try is one that an exception may be handed to.
-                caught = pen.note("i32", "(i32.const 3)")
-                call = f"try $in try {call} delegate $in catch $c {caught} end"
-            parts = [call]
-            arms = [
-                f"catch $a (local.set $k) {pen.note('i32', '(local.get $k)')}"
-                + (" (rethrow $out)" if rng.random() < 0.3 else ""),
-                f"catch $b (local.set $k) (local.set $w) {pen.note('i64', '(local.get $w)')}"
-                f" {pen.note('i32', '(local.get $k)')}",
-            ]  # fmt: skip
-            parts += rng.sample(arms, rng.randrange(3))
-            if rng.random() < 0.6:
-                again = pen.rarely("(rethrow $out)")
-                parts.append(f"catch_all {pen.note('i32', '(i32.const 4)')} {again}")
-            text = f"try $out {' '.join(parts)} end"
-            if rng.random() < 0.7:
-                text = f"try {text} catch_all {pen.note('i32', '(i32.const 6)')} end"
-            body.append(text)
-        locals_ = "(local $k i32) (local $w i64)"
-        lines.append(pen.func(f"legacy{number}", [pen.loop(" ".join(body), 3)], locals_))
-    return lines

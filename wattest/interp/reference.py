@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wattest.interp.features import SUPPORTED
+from wattest.interp.features import OPTIONAL, SUPPORTED
 from wattest.interp.instantiate import instantiate
 from wattest.interp.machine import Machine
 from wattest.interp.module import Module
@@ -22,6 +22,7 @@ class ReferenceEngine:
 
     name = "reference"
     features = SUPPORTED
+    optional = OPTIONAL
 
     def validate(self, module: Module) -> None:
         """Check the whole module; raises DecodeError (malformed) or ValidationError (invalid)."""

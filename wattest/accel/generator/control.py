@@ -150,6 +150,7 @@ c.memlen = 0
 if c.inst.mems != NULL:
     mem = c.inst.mems[0].base
     c.memlen = c.inst.mems[0].length
+    c.dirty = c.inst.mems[0].dirty
 pc = f.code
 if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
@@ -198,6 +199,7 @@ c.memlen = 0
 if c.inst.mems != NULL:
     mem = c.inst.mems[0].base
     c.memlen = c.inst.mems[0].length
+    c.dirty = c.inst.mems[0].dirty
 return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """,
 )
@@ -403,8 +405,9 @@ _add(
 )
 _add("elem_drop", [], "c.inst.elems[pc[2]].size = 0\n" + go(4))
 
+# The size in pages: [slot][memory][log2 of the size of its pages]
+_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> pc[4]\n" + go(6))
 # Memories: [first operand][memory]...
-_add("memory_size", [], "fp[pc[2]] = c.inst.mems[pc[3]].length >> 16\n" + go(4))
 _add("memory_grow", [], "return leave(pc, fp, mem, c, fuel, STATUS_GROW_MEMORY)")
 _add(
     "memory_fill",
@@ -450,8 +453,7 @@ o = (<cell_u64*>(pc + 6))[0]
 n = pc[4] & 255
 if o <= m.length and e <= m.length - o and e + o + n <= m.length:
     e = e + o
-    m.dirty[e >> 12] = 1
-    m.dirty[(e + n - 1) >> 12] = 1
+    note_store(m.dirty, e, n)
 """
     + go(8),
 )

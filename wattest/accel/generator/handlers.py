@@ -15,6 +15,7 @@ from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, 
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
 from wattest.accel.generator.vector_cells import far, vector_cells, vector_rows
 from wattest.accel.generator.vectors import header
+from wattest.accel.generator.wide import wide_cells, wide_rows
 from wattest.interp.opcodes import BY_NAME, OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64
 
@@ -112,6 +113,11 @@ def write(valtype: str, mode: str, place: int, value: str) -> str:
 
 def go(size: int) -> str:
     return f"return NEXT(pc + {size}, fp, mem, c, fuel, r, d, s)"
+
+
+def noted(width: int) -> str:
+    """After a store of so many bytes to ``e`` of memory 0, where what is written is noted."""
+    return f"note_store(c.dirty, e, {width})"
 
 
 def named(valtype: object) -> str:
@@ -267,7 +273,6 @@ class Generator:
         # The same into memory 0, noting what is written (`TRACKED` further on in the numbers).
         self.family(f"TRACKED_{op.name}")
         assert self.ids[f"TRACKED_{op.name}"] == self.ids[f"OP_{op.name}"] + TRACKED
-        last = [f"m.dirty[(e + {op.width - 1}) >> 12] = 1"] if op.width > 1 else []
         for combo in STORES:
             size = 8 if combo[1] == "i" and t in ("i64", "f64") else 6
             body = [
@@ -276,12 +281,10 @@ class Generator:
                 f"if unlikely(e + {op.width} > c.memlen):",
                 "    TRAP(TRAP_MEMORY)",
                 put,
-                "m = c.inst.mems[0]",
-                "m.dirty[e >> 12] = 1",
-                *last,
+                noted(op.width),
                 go(size),
             ]
-            locals_ = ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"]
+            locals_ = ["uint64_t e", f"{CTYPES[t]} a"]
             self.handler(f"{op.name}_{combo}_tracked", locals_, body)
 
     # Fused cells
@@ -434,19 +437,22 @@ class Generator:
             else f"st{width}(mem + e, <uint{width}_t>{value})"
         )
         self.pair_ids["i32.add", combo, op.name, "rs"] = len(self.names)
-        self.handler(
-            f"i32.add_{combo}_{op.name}",
-            [*locals_, "uint64_t e", f"{CTYPES[t]} v"],
-            [
-                *body,
-                f"v = {slot(t, 'pc[5]')}",
-                "e = <uint64_t>p + <uint32_t>pc[4]",
-                f"if unlikely(e + {op.width} > c.memlen):",
-                "    TRAP(TRAP_MEMORY)",
-                put,
-                go(6),
-            ],
-        )
+        # The one behind it notes what it writes.
+        for name, note in (("", []), ("_tracked", [noted(op.width)])):
+            self.handler(
+                f"i32.add_{combo}_{op.name}{name}",
+                [*locals_, "uint64_t e", f"{CTYPES[t]} v"],
+                [
+                    *body,
+                    f"v = {slot(t, 'pc[5]')}",
+                    "e = <uint64_t>p + <uint32_t>pc[4]",
+                    f"if unlikely(e + {op.width} > c.memlen):",
+                    "    TRAP(TRAP_MEMORY)",
+                    put,
+                    *note,
+                    go(6),
+                ],
+            )
 
     def one(self, name: str, locals_: list[str], body: str) -> None:
         """A family of one; the body as text."""
@@ -484,6 +490,7 @@ class Generator:
         self.special()
         self.pairs()
         vector_cells(self)
+        wide_cells(self)
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
@@ -511,6 +518,10 @@ class Generator:
         ids.append("# (see generator/vector_cells.py)")
         ids.append("VECTORTABLE = (")
         ids += [f"    {row}," for row in vector_rows(self)]
+        ids.append(")")
+        ids.append("# (see generator/wide.py)")
+        ids.append("WIDETABLE = (")
+        ids += [f"    {row}," for row in wide_rows(self)]
         ids.append(")")
         code = {row.name: self.code(row) for row in OPCODES}
         code["i32.nez"] = -1

@@ -1,4 +1,5 @@
-# The instructions behind the prefix 0xFC: saturating conversions, bulk memory, tables.
+# The instructions behind the prefix 0xFC: saturating conversions, bulk memory, tables, wide
+# arithmetic.
 
 cdef int32_t simple(Low* l, int32_t number, int32_t size, int32_t operands, int32_t pushes) noexcept nogil:
     """A cell whose operands stand in their own slots; returns its position.
@@ -15,6 +16,24 @@ cdef int32_t simple(Low* l, int32_t number, int32_t size, int32_t operands, int3
         push_slot(l)
     return pos
 
+cdef void lower_wide(Low* l, WideInfo* w) noexcept nogil:
+    cdef int32_t at[4]
+    cdef int32_t pos
+    cdef int32_t i = w.operands
+    cdef Entry* e
+    while i:
+        i -= 1
+        e = pop(l)
+        at[i] = entry_slot(l, e, l.height)
+    pos = emit(l, w.family, 4 + w.operands)
+    for i in range(w.operands):
+        l.code[pos + 2 + i] = at[i]
+    i = 2 + w.operands
+    l.code[pos + i] = slot_of(l, l.height)
+    push_slot(l)
+    # `local.set` can change where the upper one goes.
+    result(l, pos, i + 1, 0, -1)
+
 cdef void lower_prefixed(Low* l) noexcept nogil:
     cdef uint32_t sub = <uint32_t>leb_u(&l.p)
     cdef int32_t pos
@@ -22,6 +41,9 @@ cdef void lower_prefixed(Low* l) noexcept nogil:
     cdef uint32_t y = 0
     if sub < 8:
         lower_unary(l, 0x100 + <int32_t>sub)
+        return
+    if sub < WIDE_CODES and WIDE_OPS[sub].operands:
+        lower_wide(l, &WIDE_OPS[sub])
         return
     x = <uint32_t>leb_u(&l.p)
     if sub == 8 or sub == 10 or sub == 12 or sub == 14:

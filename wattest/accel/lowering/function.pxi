@@ -17,11 +17,7 @@ cdef void lower_body(Low* l) noexcept nogil:
     open_site(l, SITE_ENTRY)
     while not l.failed:
         if not reachable:
-            if skip_dead(l):
-                lower_else(l, False)
-                reachable = True
-                continue
-            op = 0x0B
+            op = skip_dead(l)
         else:
             l.at = here(l)
             op = l.p[0]
@@ -35,7 +31,15 @@ cdef void lower_body(Low* l) noexcept nogil:
                 return
             continue
         if op == 0x05:
-            lower_else(l, True)
+            lower_else(l, reachable)
+            reachable = True
+            continue
+        if op == 0x07 or op == 0x19:
+            lower_catch(l, op == 0x19, reachable)
+            reachable = True
+            continue
+        if op == 0x18:
+            reachable = lower_delegate(l, reachable)
             continue
         l.count += 1
         if op == 0x20:
@@ -142,8 +146,9 @@ cdef void lower_body(Low* l) noexcept nogil:
             l.code[pos + 5] = i if op == 0x25 else i + 1
         elif op == 0x3F:
             x = <uint32_t>leb_u(&l.p)
-            pos = emit(l, H_MEMORY_SIZE, 4)
+            pos = emit(l, H_MEMORY_SIZE, 6)
             l.code[pos + 3] = <int32_t>x
+            l.code[pos + 4] = l.m.page_bits[x]
             result(l, pos, 2, 0, -1)
         elif op == 0x40:
             x = <uint32_t>leb_u(&l.p)
@@ -165,6 +170,11 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_aggregate(l)
         elif op == 0x1F:
             lower_try_table(l)
+        elif op == 0x06:
+            lower_try(l)
+        elif op == 0x09:
+            lower_rethrow(l)
+            reachable = False
         elif op == 0x08:
             lower_throw(l)
             reachable = False

@@ -2,6 +2,9 @@
 
 cdef OpInfo OPS[512]
 cdef VectorInfo VECTORS[0x120]
+cdef enum:
+    WIDE_CODES = 32
+cdef WideInfo WIDE_OPS[WIDE_CODES]
 
 # Fused cells: by first opcode's and second opcode's place among those that can be fused.
 cdef enum:
@@ -43,6 +46,9 @@ def _fill_ops():
     for row in VECTORTABLE:
         v = &VECTORS[<int>row[0]]
         v.operands, v.mask, v.result, v.lanes, v.family, v.far, v.width = row[1:]
+    memset(WIDE_OPS, 0, sizeof(WIDE_OPS))
+    for row in WIDETABLE:
+        WIDE_OPS[<int>row[0]].operands, WIDE_OPS[<int>row[0]].family = row[1:]
     for i in range(512):
         OPS[i].shape = 0
     for row in OPTABLE:

@@ -28,8 +28,10 @@ cdef class NativeModule:
         addresses = [t.desc for t in module.imports if isinstance(t.desc, MemType)]
         addresses += module.mems
         self.m.mem64 = <uint8_t*>calloc(len(addresses) + 1, 1)
+        self.m.page_bits = <uint8_t*>calloc(len(addresses) + 1, 1)
         for i in range(len(addresses)):
             self.m.mem64[i] = addresses[i].address is I64
+            self.m.page_bits[i] = addresses[i].page_bits
         addresses = [t.desc for t in module.imports if isinstance(t.desc, TableType)]
         addresses += [table.type for table in module.tables]
         self.m.table64 = <uint8_t*>calloc(len(addresses) + 1, 1)
@@ -88,6 +90,7 @@ cdef class NativeModule:
         free(<void*>self.m.wide_params)
         free(<void*>self.m.wide_results)
         free(self.m.mem64)
+        free(self.m.page_bits)
         free(self.m.table64)
         free(self.m.func_types)
         free(self.m.global_class)

@@ -298,6 +298,14 @@ cdef int body(Check* c) noexcept nogil:
                 return REFUSED
             if not push(c, T_I32):
                 return REFUSED
+        elif kind == K_WIDE:
+            if not c.wide:
+                return REFUSED
+            for k in range(op.count):
+                if not pop(c, T_I64):
+                    return REFUSED
+            if not push(c, T_I64) or not push(c, T_I64):
+                return REFUSED
         elif kind == K_REF_FUNC:
             if not u32(c, &index) or index >= c.nfuncs or not c.refs[index]:
                 return REFUSED

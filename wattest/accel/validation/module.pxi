@@ -118,6 +118,7 @@ cdef class _Checker:
             c.elems[i] = _HEAPS.get(elem.heap, NOTHING)
         c.ndatas = <uint32_t>context.datas
         c.data_count = module.data_count is not None
+        c.wide = "wide_arithmetic" in context.features
         c.locals = <uint8_t*>self.room(<size_t>MAX_LIST + MAX_LOCALS, 1)
         c.stack = <uint8_t*>self.room(<size_t>MAX_HEIGHT + SLACK, 1)
         c.room = 64

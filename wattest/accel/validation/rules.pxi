@@ -117,6 +117,9 @@ def _fill():
             continue
         if row.name in _NAMED:
             op.kind = _NAMED[row.name]
+        elif row.feature == "wide_arithmetic":
+            op.kind = K_WIDE
+            op.count = <uint8_t>len(row.params)
         else:
             _fixed(op, row)
 

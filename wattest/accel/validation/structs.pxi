@@ -50,6 +50,7 @@ cdef enum:
     K_REF_NULL
     K_REF_IS_NULL
     K_REF_FUNC
+    K_WIDE                       # two results
 
 # Immediates that need no more than a look at an index space.
 cdef enum:
@@ -141,6 +142,7 @@ cdef struct Check:
     uint32_t nelems
     uint32_t ndatas
     bint data_count
+    bint wide                    # whether wide arithmetic is turned on
     # The body.
     const uint8_t* p
     const uint8_t* end
