@@ -30,9 +30,10 @@ class _Graphs(Objects):
         return f"(local.get $r{item.name[1:]})"
 
     def read_field(self) -> str:
-        struct = self.rng.choice([item for item in self.chosen if item.fields] or self.structs[:1])
-        if not struct.fields:
+        fitting = [item for item in self.chosen if item.fields]
+        if not fitting:
             return self.tests()
+        struct = self.rng.choice(fitting)
         number = self.rng.randrange(len(struct.fields))
         kind, _ = struct.fields[number]
         place = f"{struct.name} {number} {self.held(struct)}"
