@@ -19,6 +19,7 @@ from wattest.conformance.tools import run_wasm_tools, text_to_binary
 from wattest.fuzzing.equality import ENGINES, HOST_FUNCTIONS, Difference, Figures, compare
 from wattest.fuzzing.expressions import expressions
 from wattest.fuzzing.generate import generate_busy
+from wattest.fuzzing.legacy import legacy
 from wattest.fuzzing.locate import locate
 from wattest.fuzzing.reduce import reduced
 from wattest.fuzzing.targeted import targeted
@@ -68,7 +69,9 @@ def shared_features(
     """What all these engines execute, with the features that are turned on."""
     found = ALL | {"threads"} | optional
     for name in engines:
-        if name != "wasmtime":
+        if name == "wasmtime":
+            found -= {"legacy_exceptions"}
+        else:
             engine = get_engine(name)
             found &= engine.features | engine.optional
     return found
@@ -98,8 +101,11 @@ def _importer() -> bytes:
 def text_of(seed: int, allowed: frozenset[str]) -> str | None:
     """The text of a module of our own generators, None for one of smith's.
 
-    Every third is ours: of these every other is made of `expressions`, the rest `targeted`.
+    Every third is ours: of these every other is made of `expressions`, the rest `targeted`. With
+    the older exceptions another third is made of those.
     """
+    if seed % 3 == 1 and "legacy_exceptions" in allowed:
+        return legacy(seed, allowed)
     if seed % 3 != 2:
         return None
     return targeted(seed, allowed) if seed % 2 else expressions(seed)
@@ -334,7 +340,7 @@ def shrunk(
     text = text_of(seed, shared_features(engines, optional))
     if text is not None and binary == text_to_binary(text):
         found = binary
-        if not seed % 2:
+        if seed % 6 == 2:
             # Ours is much quicker, but it reads texts of `expressions` only.
             smaller_text = reduced(text, lambda text: _differs(text, seed, who, engines, optional))
             found = text_to_binary(smaller_text)
