@@ -385,11 +385,16 @@ def smith_worlds(count: int) -> list[World]:
 
 
 def own_worlds(count: int) -> list[World]:
-    """Modules about exceptions, of our own generators."""
+    """Modules of our own generators, about the older exceptions and about what needs types."""
     from wattest.conformance.tools import text_to_binary
+    from wattest.fuzzing.aimed import aimed
     from wattest.fuzzing.legacy import legacy
 
-    return [World(text_to_binary(legacy(seed, KNOWN))) for seed in range(count)]
+    texts = [
+        legacy(seed, KNOWN) if seed % 3 == 0 else aimed(random.Random(f"aimed {seed}"), KNOWN)
+        for seed in range(count)
+    ]
+    return [World(text_to_binary(text)) for text in texts]
 
 
 def mutated_bodies(world: World, seed: int, first: int, count: int) -> list[Body]:
