@@ -34,7 +34,7 @@ TRACE_VERSION = b"wattest trace 1"
 EXTERNAL_VERSION = b"wattest external values 1"
 """The same for the chain of values that came from outside."""
 
-_CALLS = 32
+_CALLS = 64
 _BYTES = 1 << 18
 """Calls that wait at most, and bytes that they moved."""
 
@@ -68,7 +68,11 @@ def _item(value: Any) -> str:
     """Canonical JSON of an item of a list, which is nearly always an address and a length."""
     if type(value) is tuple and len(value) == 2:
         first, second = value
-        if type(first) is type(second) is int and 0 <= min(value) <= max(value) <= LARGEST_INTEGER:
+        if (
+            type(first) is int
+            and type(second) is int
+            and 0 <= first <= LARGEST_INTEGER >= second >= 0
+        ):
             return f"[{first},{second}]"
     return _value(value)
 
@@ -152,21 +156,24 @@ class Trace:
 
     def on_call(self, call: HostCall) -> None:
         """Chain one host call, now or before anybody can ask."""
-        self._waiting.append(call)
+        waiting = self._waiting
+        waiting.append(call)
         self.calls += 1
-        for buffers in (call.moved_in, call.moved_out):
-            for buffer in buffers:
-                self._weight += len(buffer)
-        if self._sink is not None or len(self._waiting) >= _CALLS or self._weight > _BYTES:
+        for buffer in call.moved_in:
+            self._weight += len(buffer)
+        for buffer in call.moved_out:
+            self._weight += len(buffer)
+        if self._sink is not None or len(waiting) >= _CALLS or self._weight > _BYTES:
             self._chain()
 
     def _chain(self) -> None:
         waiting, self._waiting, self._weight = self._waiting, [], 0
+        digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
             entry = entry_bytes(sequence, call)
-            self._hash = _sha256(self._hash + entry).digest()
-            if self._sink is not None:
-                self._sink(entry, self._hash)
+            self._hash = digest = _sha256(digest + entry).digest()
+            if sink is not None:
+                sink(entry, digest)
 
     @property
     def root(self) -> str:
