@@ -3,8 +3,8 @@
 `same_borders` stops both engines at the same borders and compares all there is of the state.
 `compare_roots` does so with all that a store holds, objects and what they lead to, and with the
 roots of commitments. `relay` lets one run change engines again and again, at stops for fuel, at
-breaks and at host calls and after single steps of the reference, and compares how it ends with a
-run on one engine.
+breaks and at host calls and after single steps of the reference, and even stores, and compares how
+it ends with a run on one engine; `compare_relays` does so with all that a store holds.
 """
 
 from __future__ import annotations
@@ -33,10 +33,24 @@ from wattest.fuzzing.equality import (
 )
 from wattest.fuzzing.generate import probe_for
 from wattest.interp.runtime import WasmFunc
-from wattest.interp.state import References, entry_state, plain_state, plain_value
-from wattest.interp.storage import capture
+from wattest.interp.state import (
+    MachineState,
+    References,
+    StateError,
+    entry_state,
+    plain_state,
+    plain_value,
+)
+from wattest.interp.storage import capture, restore
 
-__all__ = ["StateRun", "compare_roots", "compare_states", "relay", "same_borders"]
+__all__ = [
+    "StateRun",
+    "compare_relays",
+    "compare_roots",
+    "compare_states",
+    "relay",
+    "same_borders",
+]
 
 ENGINES: dict[str, Any] = {
     name: get_engine(name) for name in ("reference", "accel") if name in available_engines()
@@ -71,20 +85,46 @@ class StateRun(Run):
 
         return HostFunc(FuncType(params, results), called, name=name)
 
-    def function(self, name: str, args: Sequence[Any]) -> tuple[WasmFunc, list[Any]]:
+    @property
+    def insts(self) -> list[Any]:
+        """The instances, the partner's first."""
+        return [item._inst for item in reversed(self.instances) if item is not None]
+
+    def function(
+        self, name: str, args: Sequence[Any], which: int = 0
+    ) -> tuple[WasmFunc, list[Any]]:
         """An exported function and its arguments as the engines take them."""
-        assert self.instance is not None
-        func = self.instance.exports[name]._inst
+        instance = self.instances[which]
+        assert instance is not None
+        func = instance.exports[name]._inst
         return func, [lowerer(t)(arg) for t, arg in zip(func.functype.params, args)]
 
     def plain(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        assert self.instance is not None
-        references = References([self.instance._inst])
+        references = References(self.insts)
         return tuple(plain_value(value, references) for value in values)
 
     def state_of(self, machine: Any) -> Any:
-        assert self.instance is not None
-        return plain_state(machine.state(), References([self.instance._inst]))
+        return plain_state(machine.state(), References(self.insts))
+
+    def root(self, machine: Any) -> bytes:
+        """The state commitment of a machine, or of a state, of its instances."""
+        return Committer(self.insts).root(machine, self.store.fuel_used)
+
+    def move(self, to: StateRun, state: MachineState) -> MachineState | None:
+        """Bring all of it into another run; returns the state there, or None for lack of room."""
+        references = References(self.insts)
+        plain_state(state, references)
+        held = capture(self.store, self.insts, references)
+        before = self.root(state)
+        try:
+            moved = restore(to.store, to.insts, held, state)
+        except wattest.LimitExceeded:
+            return None
+        assert moved is not None
+        to.host_calls[:], to.paused = self.host_calls, self.paused
+        if to.root(moved) != before:
+            raise Difference("the root of a state is another in another store")
+        return moved
 
     def ended(self, machine: Any) -> tuple[Any, ...]:
         """How a machine's run ends, and the fuel by then."""
@@ -137,26 +177,50 @@ def same_borders(
 
 
 def relay(
-    run: StateRun, name: str, args: Sequence[Any], rng: random.Random
-) -> tuple[Counter[str], tuple[Any, ...]]:
-    """A call that changes engines as often as chance will; ``run`` lives in the accelerator.
+    run: StateRun,
+    name: str,
+    args: Sequence[Any],
+    rng: random.Random,
+    which: int = 0,
+    runs: Sequence[StateRun] = (),
+) -> tuple[Counter[str], tuple[Any, ...], StateRun]:
+    """A call that changes engines as often as chance will, and stores too.
+
+    Args:
+        run: where it begins; its store, if it is alone, is the accelerator's.
+        which: the instance, by its place.
+        runs: others of the same modules that it may move to.
 
     Returns:
-        How often which engine took over, and how it ended.
+        How often which engine took over, how it ended, and where.
     """
     store, taken = run.store, Counter[str]()
-    func, values = run.function(name, args)
-    state = entry_state(func, values)
+    state: Any = entry_state(*run.function(name, args, which))
     limit = store.fuel_used + FUEL
 
     def on_break(view: Any) -> None:
         raise Pause
 
-    store.on_break = on_break
-    run.chance = rng
     while True:
-        engine = rng.choice(("reference", "accel"))
-        machine = ENGINES[engine].machine(store, state)
+        if runs and rng.random() < 0.4:
+            other = rng.choice(runs)
+            moved = None if other is run else run.move(other, state)
+            if moved is not None:
+                store.break_at = run.chance = None
+                run, store, state = other, other.store, moved
+                taken["moved"] += 1
+        store.on_break = on_break
+        run.chance = rng
+        before = run.root(state)
+        try:
+            engine = rng.choice(("reference", store.engine.name))
+            machine = ENGINES[engine].machine(store, state)
+        except StateError:
+            raise Difference(f"{engine} does not take over {run.state_of(state)}") from None
+        if run.root(machine) != before:
+            raise Difference(f"{engine}: the root of a machine is another than its state's")
+        # What is not alive any more shall not be kept by it.
+        state = None
         taken[engine] += 1
         store.fuel_limit = min(limit, store.fuel_used + rng.choice((0, 1, 9, 30, 100, 1000)))
         store.break_at = None
@@ -186,6 +250,9 @@ def relay(
         except wattest.GuestException as thrown:
             end = ("thrown", tuple(map(str, thrown.backtrace)))
             break
+        except wattest.LimitExceeded as reached:
+            end = ("limit", reached.limit, reached.backtrace)
+            break
         except wattest.StackExhausted as trap:
             end = ("exhausted", trap.message, trap.backtrace)
             break
@@ -194,7 +261,7 @@ def relay(
             break
     run.chance = None
     store.break_at = None
-    return taken, (*end, store.fuel_used)
+    return taken, (*end, store.fuel_used), run
 
 
 def compare_states(
@@ -234,7 +301,7 @@ def compare_states(
         number = rng.getrandbits(32)
         count, expected = same_borders(name, args, runs, number)
         figures["borders"] += count
-        taken, found = relay(relayed, name, args, random.Random(number))
+        taken, found, _ = relay(relayed, name, args, random.Random(number))
         figures.update(taken)
         if found != expected:
             raise Difference(f"relayed: {name!r}: {found}, but {expected}")
@@ -311,3 +378,69 @@ def compare_roots(
         figures["borders"] += len(found["reference"]) - 1
         for *_, held, _ in found["reference"][:-1]:
             figures["objects"] += len(held.contents)
+
+
+def compare_relays(
+    binary: bytes, seed: int, setting: Setting, figures: Counter[str] | None = None
+) -> None:
+    """Run a module's functions on the reference, in one store of the accelerator that changes
+    engines, and in three stores between which the run moves, and compare all there is after each.
+
+    Args:
+        binary: as for `wattest.fuzzing.equality.compare`.
+        seed: decides arguments and changes.
+        setting: what it runs in.
+        figures: what to add to: ``calls``, ``objects`` met behind them, how often which engine
+            took over, and how often a run ``moved``.
+
+    Raises:
+        Difference: a run ends otherwise or leaves other things behind, or a commitment's root
+            changes with the engine.
+    """
+    figures = figures if figures is not None else Counter()
+    rng = random.Random(seed)
+    limits = setting.limits(rng)
+
+    def made(engine: str) -> StateRun:
+        return StateRun(binary, engine, limits, partner=setting.partner)
+
+    plain, alone = made("reference"), made("accel")
+    moving = [made("accel"), made("reference"), made("accel")]
+    if any(run.started[0] != "returned" for run in (plain, alone, *moving)):
+        return
+    figures["modules"] += 1
+    here = moving[0]
+    probes = [probe_for(module) for module in plain.modules]
+
+    def held(run: StateRun) -> Any:
+        run.store.fuel_limit = None
+        return capture(run.store, run.insts), run.host_calls
+
+    for which, called, bits in calls(probes):
+        name = exported(probes[which], called)
+        instance = plain.instances[which]
+        assert instance is not None
+        item = instance.exports[name]
+        if not isinstance(item._inst, WasmFunc):
+            continue
+        args = list(arguments_for(item.type.params, arguments(rng, bits)))
+        number = rng.getrandbits(32)
+        plain.store.fuel_limit = plain.store.fuel_used + FUEL
+        func, values = plain.function(name, args, which)
+        expected = plain.ended(ENGINES["reference"].machine(plain.store, entry_state(func, values)))
+        behind = held(plain)
+        for begin, others in ((alone, []), (here, moving)):
+            taken, found, run = relay(begin, name, args, random.Random(number), which, others)
+            figures.update(taken)
+            if "limit" in (found[0], expected[0]):
+                # What a state of Python's holds may keep what no engine alone would.
+                figures["limits"] += 1
+                return
+            if found != expected:
+                raise Difference(f"{name!r}{args}: {found}, but the reference has {expected}")
+            left = held(run)
+            if left != behind:
+                raise Difference(f"{name!r}{args} leaves {left}, but the reference {behind}")
+        here = run
+        figures["calls"] += 1
+        figures["objects"] += len(behind[0].contents)

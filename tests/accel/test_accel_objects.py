@@ -13,7 +13,8 @@ pytest.importorskip("wattest.accel.core", reason="the accelerator was not built"
 wasmtime = pytest.importorskip("wasmtime")
 
 import wattest  # noqa: E402
-from wattest.interp.runtime import ArrayInst, StructInst  # noqa: E402
+from wattest.interp.runtime import ArrayInst, ExnInst, StructInst  # noqa: E402
+from wattest.interp.storage import capture, restore  # noqa: E402
 
 MANY = 1_200_000
 """Objects of 32 bytes that are more than may be taken before the next collection."""
@@ -420,3 +421,51 @@ def test_traps_and_fuel_are_the_reference_s() -> None:
         )
     assert found[0] == found[1]
     assert len({message[0] for message, _ in found[0] if message}) >= 9
+
+
+NESTED = """(module (tag $t (param exnref)) (global $x (export "x") (mut exnref) (ref.null exn))
+  (func (export "nest") (param $n i32)
+    (loop $more
+      (block $h (result exnref exnref)
+        (try_table (catch_ref $t $h) (throw $t (global.get $x)))
+        (unreachable))
+      (global.set $x) (drop)
+      (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"""
+
+
+@pytest.mark.parametrize("engine", ["reference", "accel"])
+def test_exceptions_in_exceptions_are_looked_at_one_by_one(engine: str) -> None:
+    """Python objects for all at once took the native stack."""
+    count = 60_000 if engine == "accel" else 5_000
+    guest = started(engine, NESTED)
+    guest.exports.nest(count)
+    state = capture(guest.store, [guest._inst])
+    assert len(state.contents) == count
+    for other in ("accel", "reference") if engine == "accel" else ("accel",):
+        there = started(other, NESTED)
+        restore(there.store, [there._inst], state)
+        assert capture(there.store, [there._inst]).contents == state.contents
+        there.exports.nest(1)
+    exn, depth = guest._inst.globals[0].value, 0
+    while exn is not None:
+        (exn,) = exn.values
+        depth += 1
+    assert depth == count
+
+
+def test_a_chain_that_the_host_made_is_refused_when_it_is_too_long() -> None:
+    guest = started("accel", NESTED)
+    exn = None
+    for _ in range(100_000):
+        exn = ExnInst(guest._inst.tags[0], [exn])
+    with pytest.raises(RecursionError):
+        guest._inst.globals[0].value = exn
+    assert guest._inst.globals[0].value is None
+
+
+def test_an_exception_stays_the_same_in_several_stores() -> None:
+    one, other = started("accel", NESTED), started("accel", NESTED)
+    exn = ExnInst(one._inst.tags[0], [None])
+    for guest in (one, other, one):
+        guest._inst.globals[0].value = exn
+        assert guest._inst.globals[0].value is exn

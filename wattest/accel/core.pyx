@@ -15,6 +15,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 from wattest.accel.structs cimport *
 
+import gc
 import mmap
 import sys
 from array import array
@@ -24,7 +25,7 @@ from time import perf_counter_ns
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from wattest.accel import _handlers
-from wattest.accel.objects import NativeArray, NativeStruct
+from wattest.accel.objects import NativeArray, NativeExn, NativeStruct
 from wattest.errors import (
     FrameInfo, FuelExhausted, GuestException, LimitExceeded, StackExhausted, Trap, TrapKind,
     ValidationError,
@@ -44,6 +45,10 @@ from wattest.interp.types import (
 from wattest.interp.values import F32 as F32Value
 from wattest.interp.values import F64 as F64Value
 from wattest.interp.values import f32_from_bits
+
+cdef extern from "Python.h":
+    int Py_EnterRecursiveCall(const char*) except -1
+    void Py_LeaveRecursiveCall()
 
 include "ids.pxi"
 

@@ -9,6 +9,7 @@ from wattest.accel._handlers import build
 from wattest.accel.core import Machine, NativeModule, State
 from wattest.accel.features import SUPPORTED
 from wattest.accel.instantiate import instantiate
+from wattest.accel.objects import NativeHeap
 from wattest.accel.validate import unsupported, validate
 from wattest.interp.features import OPTIONAL
 from wattest.interp.module import Module
@@ -89,6 +90,7 @@ def state_of(store: Store) -> Any:
         for name in _COUNTS:
             del store.__dict__[name]
         store.engine_state = state
+        store.heap = NativeHeap(state, store.limits.heap_fields)
         store.__class__ = _native_store(type(store))
     return store.engine_state
 

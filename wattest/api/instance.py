@@ -175,7 +175,7 @@ class Instance:
         known = None if self._last is None else self._last()
         before = None if known is None else known._checkpoint
         made = take_checkpoint(self.store, [self._inst], None, before=before)
-        snapshot = Snapshot(made, self.module.sha256)
+        snapshot = Snapshot(made, self.module.sha256, self._inst.types)
         self._last = weakref.ref(snapshot)
         return snapshot
 
@@ -183,13 +183,16 @@ class Instance:
         """Bring back what the instance, or another one of its module, held.
 
         Its functions then do again what they did: the store's fuel and counts go back too, the
-        fuel limit stays. What host functions did outside does not go back.
+        fuel limit stays. What host functions did outside does not go back. Structures and arrays
+        of this instance stay the same objects; those of another one are made anew.
 
         Args:
             snapshot: of this instance, of another one of the same module, or from a file.
 
         Raises:
             SnapshotError: it is of another module, or does not fit the instance.
+            LimitExceeded: it is of another instance, and the store has no room for the structures
+                and arrays in it; nothing has changed.
             RuntimeError: the guest is running.
         """
         if self.store.nesting:

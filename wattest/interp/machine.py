@@ -41,7 +41,6 @@ from wattest.interp.segments import (
     Site,
 )
 from wattest.interp.state import FrameState, HostCall, MachineState, StateError
-from wattest.interp.types import ArrayType, StructType
 
 __all__ = ["Frame", "Machine"]
 
@@ -117,18 +116,10 @@ class Machine:
             state: the state; one of this engine or of another.
 
         Raises:
-            StateError: a frame does not fit its function, or its module has structures or
-                arrays and the store is another engine's.
+            StateError: a frame does not fit its function.
         """
         if not state.frames:
             raise StateError("a machine has at least one frame")
-        if store.engine_state is not None and any(
-            isinstance(deftype.comp, (StructType, ArrayType))
-            for frame in state.frames
-            for deftype in frame.func.module.types
-        ):
-            # They live in the other engine's own heap.
-            raise StateError("structures and arrays stay with the engine that made them")
         outermost = prepare(state.frames[-1].func)
         machine = cls(store, outermost, outermost.rest[: outermost.params])
         callers: list[tuple[list[Any], Site]] = []
@@ -412,7 +403,7 @@ class Machine:
                     edge = site.next
                 elif kind == THROW:
                     self._save(site.code, r, site.pc, False)
-                    edge, r, gone, room = self._unwind(_thrown(r, site))
+                    edge, r, gone, room = self._unwind(_thrown(self.store, r, site))
                     frames -= gone
                     slots -= room
                 elif kind == BULK:
@@ -515,7 +506,7 @@ class Machine:
         elif site.kind == RETURN:
             self._return(r[site.begin : site.end])
         elif site.kind == THROW:
-            edge, r, _, _ = self._unwind(_thrown(r, site))
+            edge, r, _, _ = self._unwind(_thrown(self.store, r, site))
             self._save(edge.code, r, edge.pc, True)
         else:
             func: FuncInst = site.func or r[site.end]
@@ -739,12 +730,12 @@ class Machine:
         return error if kind is None else Trap(kind, self.backtrace())
 
 
-def _thrown(r: list[Any], site: Site) -> ExnInst:
+def _thrown(store: Store, r: list[Any], site: Site) -> ExnInst:
     """The exception that ``throw`` makes or ``throw_ref`` throws again."""
     if site.tag is None:
         exn: ExnInst = r[site.end]
         return exn
-    return ExnInst(site.tag, r[site.begin : site.end])
+    return store.heap.exception(site.tag, r[site.begin : site.end])
 
 
 def _place(frame: FrameState) -> tuple[FunctionCode, int]:

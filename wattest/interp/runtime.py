@@ -512,7 +512,8 @@ class TagInst:
 
 
 class Heap:
-    """What the structures and arrays of a store take; each counts its fields and 16 more.
+    """What the structures and arrays of a store take; each counts its fields and 16 more. They are
+    made here, as another engine's are not Python's own objects.
 
     Attributes:
         limit: what they may take together.
@@ -538,6 +539,41 @@ class Heap:
             if self.used + size > self.limit:
                 raise LimitExceeded("heap fields", self.limit)
         return Room(self, size)
+
+    def struct(self, deftype: DefType, fields: list[Any], room: Room) -> StructInst:
+        """A structure with these fields, packed ones masked."""
+        return StructInst(deftype, fields, room)
+
+    def array(self, deftype: DefType, elems: list[Any], room: Room) -> ArrayInst:
+        """An array of these elements, packed ones masked."""
+        return ArrayInst(deftype, elems, room)
+
+    def exception(self, tag: TagInst, values: list[Any]) -> ExnInst:
+        """An exception that carries these values; no part of what the limit counts."""
+        return ExnInst(tag, values)
+
+    # Those that refer to each other in circles are made empty, then filled.
+
+    def blank_struct(self, deftype: DefType, count: int) -> StructInst:
+        """A structure whose ``count`` fields are to be written through ``fields``.
+
+        Raises:
+            LimitExceeded: there is no room for it.
+        """
+        return StructInst(deftype, [None] * count, self.take(count))
+
+    def blank_array(self, deftype: DefType, count: int) -> ArrayInst:
+        """An array whose ``count`` elements are to be written through ``elems``.
+
+        Raises:
+            LimitExceeded: there is no room for it.
+        """
+        room = self.take(count)
+        return ArrayInst(deftype, [None] * count, room)
+
+    def blank_exception(self, tag: TagInst) -> ExnInst:
+        """An exception that is to be given its ``values``."""
+        return ExnInst(tag, [])
 
 
 _OBJECT_FIELDS = 16

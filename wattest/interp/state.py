@@ -8,6 +8,7 @@ compared and hashed. What a store holds besides machines is in `wattest.interp.s
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -181,9 +182,17 @@ class References:
     """
 
     def __init__(self, instances: Sequence[ModuleInst]) -> None:
+        # Not kept alive for this: a snapshot may outlive its instance.
+        self._where = [weakref.ref(inst) for inst in instances]
         self._instances = {id(inst): number for number, inst in enumerate(instances)}
         self._numbers: dict[Any, int] = {}
         self.objects: list[Any] = []
+
+    def are_of(self, instances: Sequence[ModuleInst]) -> bool:
+        """Whether they are of these instances, in this order."""
+        return len(instances) == len(self._where) and all(
+            known() is inst for known, inst in zip(self._where, instances)
+        )
 
     def of(self, value: Any) -> tuple[Any, ...]:
         """``("func", instance, index)`` or ``("ref", number)``."""

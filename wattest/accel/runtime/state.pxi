@@ -55,6 +55,8 @@ cdef class State:
     cdef public uint64_t frames
     cdef public uint64_t slots
     cdef public int64_t nesting
+    # Those of the invocations that are this engine's: the reference's have no part of the stack.
+    cdef int64_t depth
     cdef public int64_t host_calls
     cdef public int64_t entries
     cdef uint64_t max_frames
@@ -272,7 +274,7 @@ cdef class State:
         """Behind the last word of the stack that can be of use."""
         cdef Func* func
         cdef uint64_t* found
-        if not self.nesting:
+        if not self.depth:
             return self.stack
         if self.in_host:
             return self.top
@@ -366,15 +368,44 @@ cdef class State:
 
     def new_struct(self, deftype, list values):
         """A structure with these values of its fields."""
-        return self.objects.handle(self, self.objects.new(self, type_handle(deftype), values))
+        return self.objects.fresh(self, self.objects.new(self, type_handle(deftype), values))
 
     def new_array(self, deftype, list values):
         """An array with these elements."""
-        return self.objects.handle(self, self.objects.new(self, type_handle(deftype), values))
+        return self.objects.fresh(self, self.objects.new(self, type_handle(deftype), values))
 
-    def contents(self, address):
-        """Values of the fields or elements of an object that a handle stands for."""
-        return self.objects.contents(self, address)
+    def new_exception(self, tag, list values):
+        """An exception that carries these values."""
+        self.keep[<uint64_t><void*>tag] = tag
+        return self.objects.fresh(self, self.objects.new(self, tag_handle(tag), values))
+
+    def blank(self, deftype, length):
+        """A structure, or an array of that length, whose fields are zero or null."""
+        return self.objects.blank(self, type_handle(deftype), length)
+
+    def blank_exception(self, tag):
+        """An exception whose values are zero or null."""
+        self.keep[<uint64_t><void*>tag] = tag
+        return self.objects.blank(self, tag_handle(tag), 0)
+
+    def room_for(self, uint64_t fields):
+        """See to it that an object of so many fields is within the limit.
+
+        Raises:
+            LimitExceeded: it is not, whatever is given back.
+        """
+        cdef Heap* h = &self.objects.heap
+        if h.used + fields + OBJECT_FIELDS > h.limit and not self.objects.fits(self, fields):
+            raise LimitExceeded("heap fields", h.limit)
+
+    @property
+    def heap_used(self):
+        """What the structures and arrays take that have not been given back."""
+        return self.objects.heap.used
+
+    def contents(self, handle):
+        """The fields or elements of an object that a handle stands for."""
+        return Contents(self, handle)
 
     cdef tuple backtrace_of(self, Ctx* c, uint64_t* fp, bint in_host):
         return tuple([
@@ -606,6 +637,7 @@ cdef class State:
             level.outer = self.level
             self.level = &level
         self.nesting += 1
+        self.depth += 1
         self.entries += 1
         self.running = True
         self.waits = False
@@ -645,6 +677,7 @@ cdef class State:
             if self.level == &level:
                 self.level = level.outer
             self.nesting -= 1
+            self.depth -= 1
             self.running = running
             self.waits = False
             self.in_host = in_host
@@ -692,6 +725,7 @@ cdef class State:
         if self.nesting:
             raise RuntimeError("the store is running")
         self.nesting += 1
+        self.depth += 1
         self.entries += 1
         self.running = True
         self.waits = False
@@ -714,6 +748,7 @@ cdef class State:
         finally:
             self.frames = self.slots = 0
             self.nesting -= 1
+            self.depth -= 1
             self.running = False
             self.waits = False
             self.in_host = False

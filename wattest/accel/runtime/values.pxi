@@ -122,14 +122,22 @@ cdef uint64_t any_slot(State state, object value) except? 0xDEADBEEFDEADBEEF:
 cdef uint64_t exception_slot(State state, object value) except 0:
     """An exception, which is made here unless it has been before."""
     cdef uint64_t slot
-    known = value.__dict__.get("_native")
-    if known is not None and known[0] is state:
-        return known[1]
+    if isinstance(value, NativeExn) and value.state is state:
+        return value.address
+    # One that the host made, or another store: it has an object in each store that it has been in,
+    # as long as it is alive.
+    known = value.__dict__.setdefault("_native", {})
+    found = known.get(<uint64_t><void*>state)
+    if found is not None:
+        return found[1]
     state.keep[<uint64_t><void*>value.tag] = value.tag
-    slot = state.objects.new(state, tag_handle(value.tag), value.values)
-    if known is None:
-        value.__dict__["_native"] = (state, slot)
-        state.objects.handles[slot] = value
+    Py_EnterRecursiveCall(" while an exception was taken over")
+    try:
+        slot = state.objects.new(state, tag_handle(value.tag), value.values)
+    finally:
+        Py_LeaveRecursiveCall()
+    known[<uint64_t><void*>state] = (state, slot)
+    state.objects.handles[slot] = value
     return slot
 
 

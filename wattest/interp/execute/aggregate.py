@@ -164,7 +164,7 @@ def struct_new(store: Store, deftype: DefType, values: Sequence[Any]) -> StructI
     comp = deftype.comp
     assert isinstance(comp, StructType)
     fields = [pack_field(field.storage, value) for field, value in zip(comp.fields, values)]
-    return StructInst(deftype, fields, store.heap.take(len(fields)))
+    return store.heap.struct(deftype, fields, store.heap.take(len(fields)))
 
 
 def struct_new_default(store: Store, deftype: DefType) -> StructInst:
@@ -172,7 +172,7 @@ def struct_new_default(store: Store, deftype: DefType) -> StructInst:
     comp = deftype.comp
     assert isinstance(comp, StructType)
     fields = [_DEFAULTS.get(field.storage) for field in comp.fields]
-    return StructInst(deftype, fields, store.heap.take(len(fields)))
+    return store.heap.struct(deftype, fields, store.heap.take(len(fields)))
 
 
 def struct_get(deftype: DefType, field: int, a: StructInst) -> Any:
@@ -215,7 +215,7 @@ def array_new(
     """An array of ``count`` equal elements."""
     room = store.heap.take(count)
     charge(_units(count))
-    return ArrayInst(deftype, [pack_field(element_storage(deftype), value)] * count, room)
+    return store.heap.array(deftype, [pack_field(element_storage(deftype), value)] * count, room)
 
 
 def array_new_default(
@@ -224,13 +224,13 @@ def array_new_default(
     """An array of ``count`` default values."""
     room = store.heap.take(count)
     charge(_units(count))
-    return ArrayInst(deftype, [_DEFAULTS.get(element_storage(deftype))] * count, room)
+    return store.heap.array(deftype, [_DEFAULTS.get(element_storage(deftype))] * count, room)
 
 
 def array_new_fixed(store: Store, deftype: DefType, count: int, values: Sequence[Any]) -> ArrayInst:
     """An array of these elements."""
     storage = element_storage(deftype)
-    return ArrayInst(
+    return store.heap.array(
         deftype, [pack_field(storage, value) for value in values], store.heap.take(count)
     )
 
@@ -259,7 +259,7 @@ def array_new_data(
     elems = _decoded(segment, element_storage(deftype), start, count)
     room = store.heap.take(count)
     charge(_units(count))
-    return ArrayInst(deftype, elems, room)
+    return store.heap.array(deftype, elems, room)
 
 
 def array_new_elem(
@@ -274,7 +274,7 @@ def array_new_elem(
     _check(len(segment.elem), start, count, TrapKind.OUT_OF_BOUNDS_TABLE)
     room = store.heap.take(count)
     charge(_units(count))
-    return ArrayInst(deftype, segment.elem[start : start + count], room)
+    return store.heap.array(deftype, segment.elem[start : start + count], room)
 
 
 def array_get(deftype: DefType, a: ArrayInst, i: int) -> Any:
