@@ -22,6 +22,7 @@ from wattest.fuzzing.equality import Difference, Figures, Run, compare
 from wattest.fuzzing.targeted import THEMES, targeted
 from wattest.interp.features import SUPPORTED
 from wattest.interp.machine import Machine
+from wattest.interp.opcodes import OPCODES
 from wattest.interp.reference import ReferenceEngine
 from wattest.interp.runtime import WasmFunc
 from wattest.interp.state import entry_state
@@ -110,6 +111,13 @@ def test_the_operators_come_round() -> None:
     }
     assert len(seen) > 330
     assert {"f64.nearest", "i32.div_s", "i8x16.shuffle", "f32x4.relaxed_madd"} <= seen
+
+
+def test_the_atomics_come_round() -> None:
+    text = "\n".join(targeted(seed, SUPPORTED) for seed in range(0, 60, 6))
+    rows = [row for row in OPCODES if ".atomic." in row.name]
+    assert [row.name for row in rows if f"({row.text} " not in text] == []
+    assert "atomic" not in targeted(0, SUPPORTED - {"threads"})
 
 
 FUSED = """(module (func (export "f") (result v128) (f32x4.relaxed_madd

@@ -3,8 +3,8 @@
 Each module takes a few themes: NaN payloads and rounding at the edges of types, addresses at the
 borders of pages and of 4 GiB, ``br_table`` with thousands of targets, deep nesting, huge frames,
 ``call_indirect`` into another instance's table entries, growth while the memory is in use, traps
-in nested calls, exceptions through tail calls, and every other numeric and vector instruction on
-edge values in a loop. All its functions are exported; it imports nothing.
+in nested calls, exceptions through tail calls, and every other numeric, vector and atomic
+instruction on edge values in a loop. All its functions are exported; it imports nothing.
 """
 
 from __future__ import annotations
@@ -138,6 +138,33 @@ def _borders(rng: random.Random, features: frozenset[str]) -> str:
             again = f"({row.text}{lane} {gets} {' '.join(others)})"
             drop = f"(drop {again})" if result else again
             funcs.append(f'(func (export "near{number}") (param i32) {drop})')
+    return "\n".join(funcs)
+
+
+def _atomics(rng: random.Random, turn: int) -> str:
+    """Eight atomic instructions at good and bad addresses; one module after the other takes the
+    next eight."""
+    rows = [row for row in OPCODES if row.feature == "threads" and row.width]
+    funcs = []
+    for number in range(8):
+        row = rows[(turn * 8 + number) % len(rows)]
+        params = [_NUMBERS[kind] for kind in (row.params or ())[1:]]  # type: ignore[index]
+        result = f"(result {_NUMBERS[row.results[0]]})" if row.results else ""  # type: ignore[index]
+        others = [_constant(kind, rng) for kind in params]
+        address = rng.choice((0, 65536, 131072)) + rng.randrange(-2, 2) * row.width
+        address = (address + rng.choice((0, 0, 0, row.width // 2))) & 0xFFFF_FFFF
+        text = f"({row.text} (i32.const {address}) {' '.join(others)})"
+        funcs.append(f'(func (export "atomic{number}") {result} {text})')
+        if "wait" not in row.name:
+            place = "(i32.and (local.get 0) (i32.const 0x10018))"
+            again = f"({row.text} offset=8 {place} {' '.join(others)})"
+            again = f"(drop {again})" if row.results else again
+            step = "(i32.add (local.get 0) (i32.const 8))"
+            funcs.append(
+                f'(func (export "atomic{number} often") (param i32) (local i32) (loop {again}'
+                f" (local.set 0 {step}) (br_if 0 (i32.lt_u"
+                " (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 20)))))"
+            )
     return "\n".join(funcs)
 
 
@@ -288,6 +315,8 @@ def targeted(seed: int, features: frozenset[str]) -> str:
         chosen += [name for name in ("growth", "indirect") if name in THEMES and name not in chosen]
     fields = [THEMES[name](rng, features) for name in chosen]
     fields.append(_operators(rng, features, seed // 6))
+    if "threads" in features:
+        fields.append(_atomics(random.Random(f"atomics {seed}"), seed // 6))
     return "\n".join([
         "(module", '(memory (export "memory") 2 5)',
         '(data (i32.const 65520) "0123456789abcdef0123456789abcdef")', *fields, ")",

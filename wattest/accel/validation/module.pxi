@@ -119,6 +119,7 @@ cdef class _Checker:
         c.ndatas = <uint32_t>context.datas
         c.data_count = module.data_count is not None
         c.wide = "wide_arithmetic" in context.features
+        c.atomic = "threads" in context.features
         c.locals = <uint8_t*>self.room(<size_t>MAX_LIST + MAX_LOCALS, 1)
         c.stack = <uint8_t*>self.room(<size_t>MAX_HEIGHT + SLACK, 1)
         c.room = 64

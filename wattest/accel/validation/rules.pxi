@@ -3,10 +3,12 @@
 cdef Op PLAIN[256]
 cdef Op PREFIXED[SUB_OPCODES]
 cdef Op VECTORS[VECTOR_OPCODES]
+cdef Op ATOMICS[ATOMIC_OPCODES]
 
 cdef enum:
     PREFIX = 0xFC
     VECTOR_PREFIX = 0xFD
+    ATOMIC_PREFIX = 0xFE
 
 cdef uint32_t MAX_HEIGHT = MAXIMUM["operand stack slots"]
 cdef uint32_t MAX_LOCALS = MAXIMUM["locals"]
@@ -63,6 +65,7 @@ _IMMEDIATES = {
     "lane": M_LANE,
     "lanes": M_LANES,
     "v128": M_V128,
+    "zero": M_ZERO,
 }
 
 
@@ -85,6 +88,7 @@ cdef bint _fixed(Op* op, object row) except -1:
     for i, kind in enumerate(row.immediates):
         op.imm[<int>i] = _IMMEDIATES[kind]
     op.natural = row.width.bit_length() - 1 if row.width else 0
+    op.least = op.natural if row.feature == "threads" else 0
     op.lanes = row.lanes
     op.kind = K_FIXED
     return True
@@ -98,6 +102,8 @@ cdef Op* _place(object row) except? NULL:
         return &PREFIXED[<int>row.code]
     if row.prefix == VECTOR_PREFIX and row.code < VECTOR_OPCODES:
         return &VECTORS[<int>row.code]
+    if row.prefix == ATOMIC_PREFIX and row.code < ATOMIC_OPCODES:
+        return &ATOMICS[<int>row.code]
     return NULL
 
 
@@ -106,7 +112,8 @@ def _fill():
     memset(PLAIN, 0, sizeof(PLAIN))
     memset(PREFIXED, 0, sizeof(PREFIXED))
     memset(VECTORS, 0, sizeof(VECTORS))
-    PLAIN[PREFIX].kind = PLAIN[VECTOR_PREFIX].kind = K_PREFIX
+    memset(ATOMICS, 0, sizeof(ATOMICS))
+    PLAIN[PREFIX].kind = PLAIN[VECTOR_PREFIX].kind = PLAIN[ATOMIC_PREFIX].kind = K_PREFIX
     from wattest.accel.features import NATIVELY_VALIDATED
 
     for row in OPCODES:

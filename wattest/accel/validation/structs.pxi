@@ -66,11 +66,13 @@ cdef enum:
     M_LANE
     M_LANES
     M_V128
+    M_ZERO
 
 cdef enum:
     MAX_OPERANDS = 6             # three vectors
     SUB_OPCODES = 64
     VECTOR_OPCODES = 0x120
+    ATOMIC_OPCODES = 0x50
     SLACK = 8
     BATCH = 1 << 20
 
@@ -84,6 +86,7 @@ cdef struct Op:
     uint8_t kind
     uint8_t imm[2]
     uint8_t natural              # log2 of the width of a memory access
+    uint8_t least                # log2 of the alignment that it may state, at least
     uint8_t lanes                # how many lanes a lane immediate chooses from
     uint8_t count                # operands
     uint8_t operands[MAX_OPERANDS]
@@ -142,7 +145,7 @@ cdef struct Check:
     uint32_t nelems
     uint32_t ndatas
     bint data_count
-    bint wide                    # whether wide arithmetic is turned on
+    bint wide, atomic            # whether the module may use these instructions
     # The body.
     const uint8_t* p
     const uint8_t* end
