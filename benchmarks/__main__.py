@@ -15,18 +15,37 @@ import datetime
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import boundary, kernels_side_by_side, loading, programs, tracing
+from benchmarks import (
+    boundary,
+    kernels_side_by_side,
+    loading,
+    programs,
+    stopping,
+    threads,
+    tracing,
+)
 from benchmarks.engines import Engine, available
-from benchmarks.kernel_table import KERNELS, Kernel
+from benchmarks.kernel_table import ALL_KERNELS, GC_KERNELS, KERNELS, SIMD_KERNELS, Kernel
 from benchmarks.machine import describe
 from benchmarks.plot import draw
 from benchmarks.report import markdown
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("kernels", "boundary", "loading", "cold", "programs", "tracing")
+GROUPS = {"kernels": KERNELS, "simd": SIMD_KERNELS, "gc": GC_KERNELS}
+PARTS = (
+    *GROUPS,
+    "boundary",
+    "loading",
+    "cold",
+    "programs",
+    "tracing",
+    "threads",
+    "stopping",
+)
 
 
 def say(text: str) -> None:
@@ -41,13 +60,20 @@ def measure(parts: list[str], kernels: list[Kernel], engines: list[Engine]) -> d
         "machine": describe(),
         "engines": {engine.name: engine.version for engine in available()},
     }
+
+    def group(members: tuple[Kernel, ...]) -> list[dict[str, Any]]:
+        chosen = [kernel for kernel in members if kernel in kernels]
+        return kernels_side_by_side.measure_all(chosen, engines, say)
+
     steps: dict[str, Callable[[], Any]] = {
-        "kernels": lambda: kernels_side_by_side.measure_all(kernels, engines, say),
+        **{name: partial(group, members) for name, members in GROUPS.items()},
         "boundary": boundary.measure,
         "loading": lambda: loading.measure_loading(say),
         "cold": lambda: loading.measure_cold(say),
         "programs": lambda: programs.measure_all(say),
         "tracing": lambda: tracing.measure(say),
+        "threads": lambda: threads.measure(say),
+        "stopping": lambda: stopping.measure(say),
     }
     for part in parts:
         say(f"-- {part}")
@@ -59,7 +85,8 @@ def broken(results: dict[str, Any]) -> list[str]:
     """What one of wattest's own engines could not run; a peer may fail."""
     found = [
         f"{engine}, {row['kernel']}: {reason}"
-        for row in results.get("kernels", [])
+        for part in GROUPS
+        for row in results.get(part, [])
         for engine, reason in row["failures"].items()
     ]
     found += [
@@ -87,6 +114,19 @@ def broken(results: dict[str, Any]) -> list[str]:
         for row in results.get("tracing", [])
         if "failure" in row
     ]
+    found += [
+        f"wattest accel, threads with {row['kernel']}: {row['failure']}"
+        for row in results.get("threads", [])
+        if "failure" in row
+    ]
+    stops = results.get("stopping", {})
+    found += [
+        f"{row['engine']}, stopping {row['guest']}: {row['failure']}"
+        for row in stops.get("calls", [])
+        if "failure" in row
+    ]
+    if "failure" in stops:
+        found.append(f"wattest accel, stopping hostile programs: {stops['failure']}")
     return [text for text in found if text.startswith("wattest")]
 
 
@@ -103,7 +143,7 @@ def main(arguments: list[str]) -> int:
     names = [name for name in options.kernels.split(",") if name]
     chosen = [name for name in options.engines.split(",") if name]
     engines = available()
-    known = {kernel.name for kernel in KERNELS}, {engine.name for engine in engines}
+    known = {kernel.name for kernel in ALL_KERNELS}, {engine.name for engine in engines}
     for unknown in sorted({*parts} - {*PARTS} | {*names} - known[0] | {*chosen} - known[1]):
         parser.error(f"no such part, kernel or engine: {unknown}")
     page, raw = options.page, options.raw
@@ -111,7 +151,7 @@ def main(arguments: list[str]) -> int:
     if options.source:
         results = json.loads(options.source.read_text(encoding="utf-8"))
     else:
-        kernels = [kernel for kernel in KERNELS if not names or kernel.name in names]
+        kernels = [kernel for kernel in ALL_KERNELS if not names or kernel.name in names]
         engines = [engine for engine in engines if not chosen or engine.name in chosen]
         results = measure(parts or list(PARTS), kernels, engines)
         if arguments:

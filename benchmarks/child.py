@@ -33,6 +33,9 @@ TASKS = {
     "loading": ("benchmarks.loading", "times_of", False),
     "program": ("benchmarks.programs", "once", False),
     "tracing": ("benchmarks.tracing", "rounds_of", False),
+    "threads": ("benchmarks.threads", "rounds_of", False),
+    "stopping": ("benchmarks.stopping", "rounds_of", False),
+    "hostile": ("benchmarks.stopping", "hostile_of", False),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.child import ChildError, call
 from benchmarks.engines import Engine, available, fuel_of
-from benchmarks.kernel_table import KERNELS, Kernel
+from benchmarks.kernel_table import ALL_KERNELS, Kernel
 
 # About so many seconds of rounds for each kernel.
 BUDGET = 2.5
@@ -27,7 +27,7 @@ def rounds_of(task: dict[str, Any]) -> dict[str, Any]:
     Answers `times`, engine -> seconds of each round, `failures`, engine -> reason, and `fuel`,
     what one of wattest's engines counted, if one ran.
     """
-    (kernel,) = (kernel for kernel in KERNELS if kernel.name == task["kernel"])
+    (kernel,) = (kernel for kernel in ALL_KERNELS if kernel.name == task["kernel"])
     large = task["size"] == "large"
     n, wanted = (
         (kernel.large, kernel.large_answer) if large else (kernel.small, kernel.small_answer)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.kernel_table import KERNELS
+from benchmarks import stopping, threads
+from benchmarks.kernel_table import GC_KERNELS, KERNELS, SIMD_KERNELS, Kernel
+from benchmarks.tables import figure, table
 
 REFERENCE = "wattest reference"
 ACCEL = "wattest accel"
+NATIVE = ("wasm3", "wasmtime")
+PURE = ("pywasm", "pwasm")
 # The kernels that the project set out with; the others were added for the accelerator.
 FIRST_SET = ("fib", "sieve", "matmul", "sha256", "quicksort", "dispatch", "indirect")
 
@@ -25,12 +30,14 @@ def geometric_mean(ratios: Iterable[float]) -> float:
     return math.exp(sum(logs) / len(logs))
 
 
-def kernel_times(results: Mapping[str, Any], size: str, *, best: bool = False) -> Times:
+def kernel_times(
+    results: Mapping[str, Any], size: str, *, best: bool = False, part: str = "kernels"
+) -> Times:
     """kernel -> engine -> seconds: the median of the rounds, or the fastest."""
     pick = min if best else median
     return {
         row["kernel"]: {engine: pick(times) for engine, times in row["times"].items()}
-        for row in results["kernels"]
+        for row in results[part]
         if row["size"] == size
     }
 
@@ -44,32 +51,32 @@ def ratios(times: Times, other: str, mine: str, kernels: Iterable[str]) -> dict[
     }
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "failed" if seconds is None else f"{seconds * 1e3:.1f}"
+def _milliseconds(seconds: float | None, absent: str = "failed") -> str:
+    return absent if seconds is None else f"{seconds * 1e3:.1f}"
 
 
-def _figure(value: float) -> str:
-    """Two or three figures."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+@dataclass(frozen=True)
+class _Group:
+    """Kernels of a part of the results, in their order; what a cell says where an engine gave no
+    time."""
+
+    part: str
+    kernels: tuple[Kernel, ...]
+    absent: str
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """The first `left` columns are text, the others numbers."""
-    return [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * left + "--:|" * (len(head) - left),
-        *("| " + " | ".join(row) + " |" for row in rows),
-        "",
-    ]
+SCALAR = _Group("kernels", KERNELS, "failed")
+SIMD = _Group("simd", SIMD_KERNELS, "-")
+GC = _Group("gc", GC_KERNELS, "-")
 
 
 def _kernel_section(
-    results: Mapping[str, Any], size: str, base: str, peers: list[str]
+    results: Mapping[str, Any], group: _Group, size: str, base: str, peers: list[str]
 ) -> list[str]:
     """A table of one size. Ratios are `base`'s to each peer."""
-    rows = {row["kernel"]: row for row in results["kernels"] if row["size"] == size}
-    times = kernel_times(results, size)
-    kernels = [kernel for kernel in KERNELS if kernel.name in rows]
+    rows = {row["kernel"]: row for row in results[group.part] if row["size"] == size}
+    times = kernel_times(results, size, part=group.part)
+    kernels = [kernel for kernel in group.kernels if kernel.name in rows]
     head = ["kernel", "exercises", "n", "instructions"]
     if any(base in by_engine for by_engine in times.values()):
         head += [f"{base.removeprefix('wattest ')}, ms", "M instr/s"]
@@ -82,45 +89,64 @@ def _kernel_section(
         fuel, own = row["fuel"], found.get(base)
         line = [kernel.name, kernel.exercises, str(row["n"]), str(fuel) if fuel else ""]
         if mine:
-            line += [_milliseconds(own), f"{fuel / own / 1e6:.1f}" if fuel and own else ""]
+            line += [
+                _milliseconds(own, group.absent),
+                f"{fuel / own / 1e6:.1f}" if fuel and own else "",
+            ]
         for peer in peers:
             other = found.get(peer)
-            ratio = f" ({_figure(other / own)})" if other and own else ""
-            line.append(_milliseconds(other) + ratio)
+            ratio = f" ({figure(other / own)})" if other and own else ""
+            line.append(_milliseconds(other, group.absent) + ratio)
         cells.append(line)
-    lines = _table([*head, *(f"{peer}, ms" for peer in peers)], cells, left=2)
+    lines = table([*head, *(f"{peer}, ms" for peer in peers)], cells, left=2)
     if mine:
-        lines += ["Geometric mean of the ratios:", ""]
-        for peer in peers:
-            found_ratios = ratios(times, peer, base, rows)
-            fastest = ratios(kernel_times(results, size, best=True), peer, base, rows)
-            first = [found_ratios[name] for name in FIRST_SET if name in found_ratios]
-            if not found_ratios:
-                continue
-            worst = min(found_ratios, key=found_ratios.__getitem__)
-            text = (
-                f"- {peer}: **{geometric_mean(found_ratios.values()):.2f}** over "
-                f"{len(found_ratios)} kernels ({geometric_mean(fastest.values()):.2f} of the "
-                f"fastest rounds); lowest {_figure(found_ratios[worst])} ({worst})"
-            )
-            if first:
-                text += f"; {geometric_mean(first):.2f} over the first set"
-            lines.append(text)
-        lines.append("")
-    failures = [
-        f"- {engine}, {row['kernel']}: {reason}"
-        for row in rows.values()
-        for engine, reason in row["failures"].items()
-    ]
-    if failures:
+        lines += _means(results, group, size, base, peers)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows.values():
+        for failed in row["failures"].items():
+            reasons.setdefault(failed, []).append(row["kernel"])
+    if reasons:
+        failures = [
+            f"- {engine}, {', '.join(names)}: {reason}"
+            for (engine, reason), names in reasons.items()
+        ]
         lines += ["Could not run:", "", *failures, ""]
     return lines
+
+
+def _means(
+    results: Mapping[str, Any], group: _Group, size: str, base: str, peers: list[str]
+) -> list[str]:
+    """A line for each peer that ran anything."""
+    times = kernel_times(results, size, part=group.part)
+    best = kernel_times(results, size, best=True, part=group.part)
+    lines = []
+    for peer in peers:
+        found = ratios(times, peer, base, times)
+        if not found:
+            continue
+        fastest = ratios(best, peer, base, times)
+        first = [found[name] for name in FIRST_SET if name in found]
+        worst = min(found, key=found.__getitem__)
+        text = (
+            f"- {peer}: **{geometric_mean(found.values()):.2f}** over {len(found)} kernels "
+            f"({geometric_mean(fastest.values()):.2f} of the fastest rounds); lowest "
+            f"{figure(found[worst])} ({worst})"
+        )
+        if first:
+            text += f"; {geometric_mean(first):.2f} over the first set"
+        lines.append(text)
+    return ["Geometric mean of the ratios:", "", *lines, ""] if lines else []
+
+
+def _sizes(results: Mapping[str, Any], part: str) -> set[str]:
+    return {row["size"] for row in results.get(part, [])}
 
 
 def _kernels(results: Mapping[str, Any]) -> list[str]:
     engines = results["engines"]
     lines = []
-    if any(row["size"] == "large" for row in results["kernels"]):
+    if "large" in _sizes(results, "kernels"):
         lines += [
             "## Kernels, native engines",
             "",
@@ -134,9 +160,8 @@ def _kernels(results: Mapping[str, Any]) -> list[str]:
         ]
         if ACCEL not in engines:
             lines += ["The accelerator was not built where this was measured.", ""]
-        peers = [name for name in ("wasm3", "wasmtime") if name in engines]
-        lines += _kernel_section(results, "large", ACCEL, peers)
-    if any(row["size"] == "small" for row in results["kernels"]):
+        lines += _kernel_section(results, SCALAR, "large", ACCEL, _peers(results, NATIVE))
+    if "small" in _sizes(results, "kernels"):
         lines += [
             "## Kernels, pure Python engines",
             "",
@@ -145,8 +170,55 @@ def _kernels(results: Mapping[str, Any]) -> list[str]:
             "counts fuel and can be stopped at every instruction.",
             "",
         ]
-        peers = [name for name in ("pywasm", "pwasm") if name in engines]
-        lines += _kernel_section(results, "small", REFERENCE, peers)
+        lines += _kernel_section(results, SCALAR, "small", REFERENCE, _peers(results, PURE))
+    return lines
+
+
+def _peers(results: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [name for name in names if name in results["engines"]]
+
+
+def _beyond(results: Mapping[str, Any], group: _Group, title: str, text: str) -> list[str]:
+    """Both sizes of kernels that only some engines can run; a dash stands for one that cannot."""
+    lines = [f"## {title}", "", text, ""]
+    for size, base, peers in (("large", ACCEL, NATIVE), ("small", REFERENCE, PURE)):
+        if size in _sizes(results, group.part):
+            lines += _kernel_section(results, group, size, base, _peers(results, peers))
+    return lines
+
+
+def _simd(results: Mapping[str, Any]) -> list[str]:
+    return _beyond(
+        results,
+        SIMD,
+        "Kernels with vectors",
+        "Measured as the kernels above and apart from their means: 128-bit vectors, written in C "
+        "with the compiler's intrinsics. A dash: that engine has none.",
+    )
+
+
+def _gc(results: Mapping[str, Any]) -> list[str]:
+    lines = _beyond(
+        results,
+        GC,
+        "Kernels with structures and arrays",
+        "Measured as the kernels above and apart from their means: objects of the guest that are "
+        "collected, written in the text format. A dash: that engine has none.",
+    )
+    rates = []
+    for size in ("large", "small"):
+        for row in results["gc"]:
+            if row["kernel"] == "alloc" and row["size"] == size:
+                rates += [
+                    f"{engine} {figure(row['n'] / median(times) / 1e6)}"
+                    for engine, times in row["times"].items()
+                ]
+    if rates:
+        lines += [
+            "Allocation rate, millions of structures of two fields a second, made and dropped "
+            f"(`alloc`): {', '.join(rates)}.",
+            "",
+        ]
     return lines
 
 
@@ -178,7 +250,7 @@ def _boundary(results: Mapping[str, Any]) -> list[str]:
         "a Python function that does next to nothing. The first column is the same Python loop "
         "calling a Python function.",
         "",
-        *_table(["", *names], rows),
+        *table(["", *names], rows),
     ]
     for name, reason in boundary["failures"].items():
         lines.append(f"- {name}: {reason}")
@@ -196,7 +268,7 @@ def _loading(results: Mapping[str, Any]) -> list[str]:
             cells += [
                 f"{wall:.3f}",
                 f"{cpu:.3f}",
-                _figure(row["code"] / 1e6 / cpu),
+                figure(row["code"] / 1e6 / cpu),
                 f"{row['peak'] / 1e6:.0f}",
             ]
         rows.append(cells)
@@ -209,7 +281,7 @@ def _loading(results: Mapping[str, Any]) -> list[str]:
         "compiles lazily too; wasmtime compiles everything, on all processors, so its wall time "
         "can be shorter than its processor time.",
         "",
-        *_table(
+        *table(
             ["module", "code, MB", "what", "wall, s", "processor, s", "MB/s", "peak, MB"],
             rows,
             left=3,
@@ -239,7 +311,7 @@ def _cold(results: Mapping[str, Any]) -> list[str]:
         "`benchmarks/cold/run_wasmtime.py` (import, compile, run; no cache of compiled code). "
         "wattest also writes a receipt.",
         "",
-        *_table(
+        *table(
             [
                 "program",
                 "engine",
@@ -264,8 +336,8 @@ def _cold(results: Mapping[str, Any]) -> list[str]:
             for key, pick in (("wall", median), ("wall", min), ("cpu", median))
         )
         lines += [
-            f"CPython on the accelerator takes {_figure(wall)} of the wall time that wasmtime-py "
-            f"takes ({_figure(fastest)} of the fastest, {_figure(cpu)} of the processor time).",
+            f"CPython on the accelerator takes {figure(wall)} of the wall time that wasmtime-py "
+            f"takes ({figure(fastest)} of the fastest, {figure(cpu)} of the processor time).",
             "",
         ]
     return lines
@@ -300,7 +372,7 @@ def _programs(results: Mapping[str, Any]) -> list[str]:
         "reference: once). Peak is the most memory the process held. Fuel counts bulk copies by "
         "their size, so its rate can be high.",
         "",
-        *_table(
+        *table(
             [
                 "program",
                 "does",
@@ -338,13 +410,13 @@ def _tracing(results: Mapping[str, Any]) -> list[str]:
         "processor time to instantiate and run, without and with it in turn in one process; the "
         "median of the pairs' differences.",
         "",
-        *_table(
+        *table(
             ["program", "host calls", "without, s", "more with it, ms", "share", "pairs"], programs
         ),
         "",
         "The calls that programs make most, microseconds each, from the guest and back:",
         "",
-        *_table(["call", "without", "more with the trace"], cases),
+        *table(["call", "without", "more with the trace"], cases),
     ]
 
 
@@ -373,11 +445,15 @@ def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) 
         lines += [f"![The kernels as a plot]({plot})", ""]
     sections = {
         "kernels": _kernels,
+        "simd": _simd,
+        "gc": _gc,
         "boundary": _boundary,
         "loading": _loading,
         "cold": _cold,
         "programs": _programs,
         "tracing": _tracing,
+        "threads": threads.section,
+        "stopping": stopping.section,
     }
     for name, section in sections.items():
         if results.get(name):

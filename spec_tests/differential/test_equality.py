@@ -16,7 +16,7 @@ import wasmtime
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest.fuzzing import engines, equality
-from wattest.fuzzing.campaign import describe, module_of, report, run_all, smaller
+from wattest.fuzzing.campaign import case_of, describe, report, run_all, smaller
 from wattest.fuzzing.equality import Difference, Figures, Run, compare
 from wattest.fuzzing.expressions import expressions
 from wattest.fuzzing.reduce import reduced
@@ -72,8 +72,8 @@ def changed(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
             wrong = name == what and self.store.engine.name == "accel"
             yield name, (name, value) if wrong else value
 
-    def call(self: Run, name: str, args: list[object]) -> Iterator[tuple[object, ...]]:
-        for outcome in real_call(self, name, args):
+    def call(self: Run, name: str, args: list[object], which: int) -> Iterator[tuple[object, ...]]:
+        for outcome in real_call(self, name, args, which):
             wrong = name == what and self.store.engine.name == "accel"
             yield (*outcome, "wrong") if wrong else outcome
 
@@ -99,14 +99,14 @@ def test_a_difference_from_wasmtime_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         engines.Theirs,
         "call",
-        lambda self, name, args: ("returned", [answer("mix", [1])[0]]),
+        lambda self, name, args, which: ("returned", [answer("mix", [1])[0]]),
     )
     with pytest.raises(Difference, match=r"^wasmtime: 'f'"):
         compare(WASM, 3)
 
 
 def test_modules_shrink(tmp_path: Path) -> None:
-    binary = module_of(4, tmp_path)
+    binary, _ = case_of(4, tmp_path)
     assert b"\x6a" in binary
     small = smaller(binary, "grep -q j", 30)  # i32.add is 0x6a, a j
     assert b"\x6a" in small
@@ -156,6 +156,6 @@ def test_a_constant_on_either_side_of_a_comparison(name: str) -> None:
 
 
 def test_a_text_is_reduced() -> None:
-    text = expressions(5)
+    text = expressions(random.Random(5))
     assert "i64.const" in text
     assert len(reduced(text, lambda found: "i64.const" in found)) < 60

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,9 +44,25 @@ CASES = (
 )
 
 
-def measure(program: str, args: list[str], engine: str) -> tuple[float, float | None, str]:
-    """Longest time between two looks in ms of processor time, seconds past the deadline in ms (None
-    when the run ended before it), and how the run ended."""
+@dataclass(frozen=True)
+class Stop:
+    """What one program did.
+
+    Attributes:
+        program: its name and first argument.
+        between: longest time between two looks at the clock, in ms of processor time.
+        past: ms from the deadline to the end of the run, None when it ended before.
+        status: how it ended.
+    """
+
+    program: str
+    between: float
+    past: float | None
+    status: str
+
+
+def measure(program: str, args: list[str], engine: str) -> Stop:
+    """Run one of them with a deadline in its middle."""
     looks: list[float] = []
     began: list[float] = []
     check = Run.check
@@ -72,17 +90,22 @@ def measure(program: str, args: list[str], engine: str) -> tuple[float, float | 
     gaps = [after - before for before, after in pairwise(looks)]
     status = str(result.status)
     past = (ended - began[0] - DEADLINE) * 1000 if status == "limit" and began else None
-    return max(gaps, default=0.0) * 1000, past, status
+    name = f"{program} {args[0][:8] if args else ''}".strip()
+    return Stop(name, max(gaps, default=0.0) * 1000, past, status)
+
+
+def measure_all(engine: str) -> Iterator[Stop]:
+    """All of `CASES`, one after the other."""
+    for program, args in CASES:
+        yield measure(program, args, engine)
 
 
 def main() -> None:
     """Print a line for each program."""
     print(f"{'program':<32}{'between looks':>14}{'past the deadline':>19}  end")
-    for program, args in CASES:
-        longest, past, status = measure(program, args, "accel")
-        name = f"{program} {args[0][:8] if args else ''}"
-        shown = "-" if past is None else f"{past:.1f} ms"
-        print(f"{name:<32}{longest:>11.1f} ms{shown:>19}  {status}", flush=True)
+    for row in measure_all("accel"):
+        shown = "-" if row.past is None else f"{row.past:.1f} ms"
+        print(f"{row.program:<32}{row.between:>11.1f} ms{shown:>19}  {row.status}", flush=True)
 
 
 if __name__ == "__main__":

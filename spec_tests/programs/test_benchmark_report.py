@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import boundary, kernels_side_by_side, programs
+import wattest
+from benchmarks import boundary, kernels_side_by_side, programs, stopping, threads
 from benchmarks.__main__ import broken
 from benchmarks.child import ChildError, call, command
 from benchmarks.engines import available
@@ -39,6 +40,7 @@ RESULTS: dict[str, Any] = {
         "wattest accel": "0.1.0",
         "wattest reference": "0.1.0",
         "wasm3": "0.5.0",
+        "wasmtime": "50",
         "pywasm": "9.9",
     },
     "kernels": [
@@ -63,6 +65,39 @@ RESULTS: dict[str, Any] = {
         {"program": "CPython x", "engine": engine, "wall": [wall], "cpu": [2.0], "peak": [1000000]}
         for engine, wall in (("wattest accel", 1.0), ("wasmtime", 4.0))
     ],
+    "simd": [
+        row("dot", "large", 4000, wattest_accel=[0.002], wasmtime=[0.001])
+        | {"failures": {"wasm3": "no vectors"}},
+        row("utf8", "large", 4000, wattest_accel=[0.002])
+        | {"failures": {"wasm3": "no vectors"}},
+    ],
+    "gc": [
+        row("alloc", "large", 4000, wattest_accel=[0.002, 0.004, 0.003]) | {"n": 60_000},
+        row("alloc", "small", 4000, wattest_reference=[0.5]) | {"n": 60_000},
+    ],
+    "threads": [
+        {
+            "kernel": "fib", "calls": 3,
+            "times": {
+                "threads 1": [1.0, 2.0, 1.0], "threads 2": [1.0, 2.5, 1.25],
+                "threads 4": [2.0, 4.0, 2.0], "processes 2": [1.0, 2.0, 1.0],
+            },
+        }
+    ],
+    "stopping": {
+        "calls": [
+            {
+                "engine": "wattest accel", "guest": "a loop",
+                "times": {
+                    "Ctrl-C": [0.001, 0.002, 0.011], "deadline": [0.003], "fuel": [0.0004],
+                },
+            }
+        ],
+        "hostile": [
+            {"program": "flood", "between": 1.25, "past": 100.5, "status": "limit"},
+            {"program": "bomb", "between": 0.5, "past": None, "status": "exit"},
+        ],
+    },
     "programs": [
         {
             "name": "p", "does": "d", "size": 10,
@@ -96,7 +131,7 @@ def test_ratios_leave_out_what_failed() -> None:
     "line",
     [
         "some processor, 2 processors, s m; load of the machine 0.5",
-        "wasm3 0.5.0, pywasm 9.9",
+        "wasm3 0.5.0, wasmtime 50, pywasm 9.9",
         "`the command`",
         "![The kernels as a plot](x.svg)",
         "| fib | calls | 20 | 4000 | 2.0 | 2.0 | 16.0 (8.00) |",
@@ -104,7 +139,7 @@ def test_ratios_leave_out_what_failed() -> None:
         "- pywasm: **2.00** over 2 kernels (2.83 of the fastest rounds); lowest 0.50 (nbody); "
         "8.00 over the first set",
         "- pywasm, sieve: Bang: no",
-        "| fib | calls | 20 | 8000 | 1.0 | 8.0 | 4.0 (4.00) |",
+        "| fib | calls | 20 | 8000 | 1.0 | 8.0 | 4.0 (4.00) | failed |",
         "- wasm3: **2.00** over 2 kernels (2.00 of the fastest rounds); lowest 1.00 (sieve); "
         "2.00 over the first set",
         "| `in: ()` | 0.100 | 0.300 |",
@@ -112,6 +147,16 @@ def test_ratios_leave_out_what_failed() -> None:
         "| M | 4.00 | wasm3: parse | 0.500 | 0.400 | 10.0 | 8 |",
         "| CPython x | wasmtime | 4.000 | 4.000 | 2.000 | 1 | 1 |",
         "takes 0.25 of the wall time",
+        "| dot | f32x4 sums | 20 | 4000 | 2.0 | 2.0 | - | 1.0 (0.50) |",
+        "- wasmtime: **0.50** over 1 kernels (0.50 of the fastest rounds); lowest 0.50 (dot)",
+        "- wasm3, dot, utf8: no vectors",
+        "dropped (`alloc`): wattest accel 20.0, wattest reference 0.12.",
+        "| fib | 3.0 | 1.60 | 2.00 | 2.00 |",
+        "| a loop | accel | 2.00 | 11.00 | 3.00 | 3.00 | 0.40 | 0.40 |",
+        "The target is 10 ms; 1 of 5 stops take longer.",
+        "| flood | limit | 100.5 | 1.2 |",
+        "| bomb | exit | - | 0.5 |",
+        "The target is 100 ms past the deadline; 1 of 1 take longer.",
         "| p | d | wattest accel | 1.000 | 2.000 | 5.00 | 4000000 | 2.0 | 7 |",
         "| p | d | wasmtime | failed: status 3: no |",
     ],
@@ -122,6 +167,39 @@ def test_the_page(line: str) -> None:
 
 def test_a_failure_of_ours_is_reported() -> None:
     assert broken(RESULTS) == ["wattest accel, calls: Broken: yes"]
+
+
+def test_what_few_engines_run_stays_out_of_the_means() -> None:
+    scalar = markdown({**RESULTS, "simd": [], "gc": []}, "the command")
+    page = markdown(RESULTS, "the command")
+    means = [line for line in scalar.splitlines() if line.startswith("- wasm3: **")]
+    assert len(means) == 1
+    assert [line for line in page.splitlines() if line.startswith("- wasm3: **")] == means
+
+
+@pytest.mark.skipif("accel" not in wattest.available_engines(), reason="not part of this build")
+def test_threads_and_processes_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "SECONDS", 0.0)
+    answer = threads.rounds_of("fib")
+    assert answer["calls"] == 1
+    assert list(answer["times"]) == ["processes 2", "threads 1", "threads 2", "threads 4"]
+    assert all(len(times) == threads.ROUNDS for times in answer["times"].values())
+    assert all(time > 0 for times in answer["times"].values() for time in times)
+
+
+@pytest.mark.parametrize("engine", wattest.available_engines())
+@pytest.mark.parametrize("guest", ["calls 20,000 deep", stopping.HOST_CALLS])
+def test_every_stop_is_measured(engine: str, guest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "ROUNDS", 2)
+    times = stopping.rounds_of([guest, engine])
+    assert list(times) == ["Ctrl-C", "deadline", "fuel"]
+    # A round that was not stopped would take for ever; one stopped too early would be below zero.
+    assert all(0 < time < 60 for rounds in times.values() for time in rounds)
+
+
+def test_a_call_that_comes_back_is_no_measurement() -> None:
+    with pytest.raises(ValueError, match="came back"):
+        stopping._until(lambda: None, KeyboardInterrupt)
 
 
 def test_a_kernel_side_by_side() -> None:

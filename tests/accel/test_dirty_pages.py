@@ -142,3 +142,81 @@ def test_imported_memories_are_tracked(wat, engine: str) -> None:
     other.track_writes = True
     Instance(wat(text), {"m": {"m": plain}}, store=other)
     assert len(plain.take_dirty()) == len(plain.take_dirty()) == 16
+
+
+STORES = [
+    *(("i32", name, width) for name, width in (("store8", 1), ("store16", 2), ("store", 4))),
+    *(
+        ("i64", name, w)
+        for name, w in (("store8", 1), ("store16", 2), ("store32", 4), ("store", 8))
+    ),
+    ("f32", "store", 4),
+    ("f64", "store", 8),
+    ("v128", "store", 16),
+    *(("v128", f"store{8 * width}_lane", width) for width in (1, 2, 4, 8)),
+]
+VALUES = {
+    "i32": ("i32", "(local.get 1)", "(i32.add (local.get 1) (local.get 1))"),
+    "i64": ("i64", "(local.get 1)", "(i64.add (local.get 1) (local.get 1))"),
+    "f32": ("f32", "(local.get 1)", "(f32.add (local.get 1) (local.get 1))"),
+    "f64": ("f64", "(local.get 1)", "(f64.add (local.get 1) (local.get 1))"),
+    "v128": ("i64", "(i64x2.splat (local.get 1))", "(v128.const i64x2 7 7)"),
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "width"), STORES)
+def test_a_store_is_noted_on_the_pages_it_touches_and_no_others(
+    wat, kind: str, name: str, width: int
+) -> None:
+    # An address in a slot, in a register, as a constant, of an addition; likewise the value.
+    param, plain, made = VALUES[kind]
+    lane = " 0" if "lane" in name else ""
+    constant = "" if kind == "v128" else f"({kind}.const 9)"
+    functions = []
+    for memory in ("", "$other"):
+        for address in (
+            "(local.get 0)",
+            "(i32.add (local.get 0) (i32.const 0))",
+            "(i32.add (local.get 0) (local.get 2))",
+            "(i32.sub (local.get 0) (local.get 2))",
+            "(i32.and (local.get 0) (i32.const 0xffff))",
+        ):
+            for value in filter(None, (plain, made, constant)):
+                functions.append(f"({kind}.{name} {memory}{lane} {address} {value})")
+    text = "".join(
+        f'(func (export "{n}") (param i32 {param} i32) {body})' for n, body in enumerate(functions)
+    )
+    fixed = sorted({4096 - width, 4096 - width + 1, 4095, 4096})
+    text += "".join(
+        f'(func (export "at{at}") (param i32 {param} i32)'
+        f" ({kind}.{name}{lane} (i32.const {at}) {plain}))"
+        for at in fixed
+    )
+    store = Store("accel")
+    store.track_writes = True
+    instance = Instance(
+        wat(f'(module (memory (export "m") 1) (memory $other (export "other") 1) {text})'),
+        store=store,
+    )
+    memories = (instance.exports.m, instance.exports.other)
+    for memory in memories:
+        memory.take_dirty()
+    value = 3.0 if kind[0] == "f" else 3
+    half = len(functions) // 2
+    for number in range(len(functions)):
+        for border in (4096, 40_960):
+            for at in range(border - width - 1, border + 2):
+                instance.exports[str(number)](at, value, 0)
+                found = [memory.take_dirty() for memory in memories]
+                touched = sorted({at >> 12, at + width - 1 >> 12})
+                assert found == ([touched, []] if number < half else [[], touched])
+    for at in fixed:
+        instance.exports[f"at{at}"](0, value, 0)
+        assert memories[0].take_dirty() == sorted({at >> 12, at + width - 1 >> 12})
+    # The last byte; and what lies beyond it is neither written nor noted.
+    instance.exports["0"](65_536 - width, value, 0)
+    assert memories[0].take_dirty() == [15]
+    for beyond in (65_536 - width + 1, 2**32 - 1):
+        with pytest.raises(wattest.Trap):
+            instance.exports["0"](beyond, value, 0)
+        assert memories[0].take_dirty() == []

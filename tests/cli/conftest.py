@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,8 @@ import pytest
 import wasmtime
 from click.testing import CliRunner, Result
 
+from tests.cli.commands import ROOT, Process, Run, command, environment
 from wattest.cli import cli
-
-ROOT = Path(__file__).parents[2]
-
-Run = Callable[..., Result]
-Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 @pytest.fixture(scope="session")
@@ -65,19 +59,13 @@ def wattest(here: Path) -> Run:
     return run
 
 
-def environment() -> dict[str, str]:
-    """Of a process that finds this checkout."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 @pytest.fixture
 def process(here: Path) -> Process:
     """Runs the command in its own process, in an empty directory."""
 
     def run(*args: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "wattest", *(str(arg) for arg in args)]
         options.setdefault("capture_output", True)
-        done = subprocess.run(command, env=environment(), timeout=60, **options)
+        done = subprocess.run(command(args), env=environment(), timeout=60, **options)
         assert b"Traceback" not in (done.stderr or b"")
         return done
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import signal
 import subprocess
@@ -11,13 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from click.testing import Result
-
+from tests.cli.commands import Run, environment, start
 from wattest import Receipt
 from wattest.jobs.store import ContentStore
-
-Run = Callable[..., Result]
-ROOT = Path(__file__).parents[2]
 
 WRITE_AND_LOOP = r"""(module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -29,15 +24,8 @@ WRITE_AND_LOOP = r"""(module
     (loop (br 0))))"""
 
 
-def start(here: Path, *args: object) -> subprocess.Popen[bytes]:
-    """The command in its own process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "wattest", *(str(arg) for arg in args)],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def begin(here: Path, *args: object) -> subprocess.Popen[bytes]:
+    return start(args, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def partial(here: Path) -> list[Path]:
@@ -48,8 +36,8 @@ def test_a_killed_runner_leaves_nothing_whole_and_the_next_one_cleans_up(
     wattest: Run, wat: Callable[..., Path], programs: Path, here: Path
 ) -> None:
     program = wat(WRITE_AND_LOOP)
-    killed = start(here, "run", "--quiet", "--result-dir", "out", program)
-    living = start(here, "run", "--quiet", "--result-dir", "out", program)
+    killed = begin(here, "run", "--quiet", "--result-dir", "out", program)
+    living = begin(here, "run", "--quiet", "--result-dir", "out", program)
     for process in (killed, living):
         assert process.stdout is not None
         assert process.stdout.read(6) == b"half!\n"
@@ -57,7 +45,7 @@ def test_a_killed_runner_leaves_nothing_whole_and_the_next_one_cleans_up(
     killed.wait()
     assert not (here / "out").exists()
     assert len(partial(here)) == 2
-    third = start(here, "run", "--quiet", "--result-dir", "out", programs / "exit.wasm")
+    third = begin(here, "run", "--quiet", "--result-dir", "out", programs / "exit.wasm")
     assert third.communicate(timeout=60)[1] == b""
     assert third.returncode == 0
     assert Receipt.load(here / "out" / "receipt.json").claim["result"]["exitCode"] == 0
@@ -72,13 +60,13 @@ def test_a_killed_runner_does_not_block_the_folder_it_was_given(
     wat: Callable[..., Path], programs: Path, here: Path
 ) -> None:
     (here / "out").mkdir()
-    killed = start(here, "run", "--quiet", "--result-dir", "out", wat(WRITE_AND_LOOP))
+    killed = begin(here, "run", "--quiet", "--result-dir", "out", wat(WRITE_AND_LOOP))
     assert killed.stdout is not None
     assert killed.stdout.read(6) == b"half!\n"
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (here / "out" / "receipt.json").exists()
-    again = start(here, "run", "--quiet", "--result-dir", "out", programs / "exit.wasm")
+    again = begin(here, "run", "--quiet", "--result-dir", "out", programs / "exit.wasm")
     assert again.communicate(timeout=60)[1] == b""
     assert Receipt.load(here / "out" / "receipt.json")
     assert partial(here / "out") == []
@@ -102,11 +90,10 @@ def test_a_full_disk(programs: Path, here: Path, wattest_home: Path) -> None:
 
     digest = hashlib.sha256(bytes(3_000_000)).hexdigest()
     command = [sys.executable, "-m", "wattest", "run", "--no-log", "--result-dir", "out"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     fetched = subprocess.run(
         [*command, "-i", f"big#sha256={digest}", str(programs / "copy.wasm")],
         cwd=here,
-        env=environment,
+        env=environment(),
         preexec_fn=limited,
         capture_output=True,
         timeout=60,
@@ -118,7 +105,7 @@ def test_a_full_disk(programs: Path, here: Path, wattest_home: Path) -> None:
     written = subprocess.run(
         [*command, "-i", "big", str(programs / "copy.wasm")],
         cwd=here,
-        env=environment,
+        env=environment(),
         preexec_fn=limited,
         capture_output=True,
         timeout=60,

@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
+from tests.cli.commands import Run
 from wattest import Receipt
 from wattest.jobs.store import ContentStore
 
 sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 from servers import Gateway, Server
-
-Run = Callable[..., Result]
 
 DATA = b"name,age\nada,36\n"
 DIGEST = hashlib.sha256(DATA).hexdigest()

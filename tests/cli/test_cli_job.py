@@ -8,37 +8,17 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
+from tests.cli.commands import Process, Run, Wat, start, ticker
 from wattest.jobs.log import RunLog, database
 
-Run = Callable[..., Result]
-Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
-Wat = Callable[..., Path]
-
 TRAP = '(module (func (export "_start") unreachable))'
-# Says "tick" and works for a while, for ever.
-TICKER = """(module
-  (import "wasi_snapshot_preview1" "fd_write"
-    (func $write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "\\10\\00\\00\\00\\05\\00\\00\\00")
-  (data (i32.const 16) "tick\\n")
-  (func (export "_start") (local $n i32)
-    (loop $for_ever
-      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-      (local.set $n (i32.const 2000000))
-      (loop $work
-        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-        (br_if $work (local.get $n)))
-      (br $for_ever))))"""
 
 
 def listed(wattest: Run, *options: str) -> list[dict[str, Any]]:
@@ -144,12 +124,7 @@ def test_large_results_are_not_kept_twice(wattest: Run, here: Path, home: Path, 
 
 
 def spawn(*args: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "wattest", *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    )
+    return start(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
 
 
 def until(there: Callable[[], Any]) -> Any:
@@ -162,7 +137,7 @@ def until(there: Callable[[], Any]) -> Any:
 
 
 def test_a_killed_runner_leaves_a_lost_row(wat: Wat, wattest: Run, home: Path) -> None:
-    runner = spawn("run", wat(TICKER))
+    runner = spawn("run", wat(ticker(2_000_000)))
     assert runner.stdout is not None
     assert runner.stdout.read(5) == b"tick\n"
     row = until(lambda: [row for row in listed(wattest) if row["results"]])[0]
@@ -184,7 +159,7 @@ def test_a_killed_runner_leaves_a_lost_row(wat: Wat, wattest: Run, home: Path) -
 
 
 def test_follow_ends_with_the_job(wat: Wat, wattest: Run, home: Path) -> None:
-    runner = spawn("run", "--result-dir", home.parent / "res", wat(TICKER))
+    runner = spawn("run", "--result-dir", home.parent / "res", wat(ticker(2_000_000)))
     row = until(lambda: [row for row in listed(wattest) if row["results"]])[0]
     reader = spawn("job", "logs", "--follow", "--stdout", row["id"])
     assert reader.stdout is not None

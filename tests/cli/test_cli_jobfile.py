@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from click.testing import Result
 
+from tests.cli.commands import Run
 from wattest import Receipt
-
-Run = Callable[..., Result]
 
 
 def test_a_dry_run_prints_the_job_that_runs_the_same(

@@ -8,19 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
 import wattest as api
+from tests.cli.commands import Run, Wat
 from wattest import Receipt
 from wattest.audit import make_root
-
-Run = Callable[..., Result]
-Wat = Callable[..., Path]
 
 
 @pytest.fixture

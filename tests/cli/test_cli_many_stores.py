@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
+from tests.cli.commands import Run, Wat
 from wattest import Receipt
-
-Run = Callable[..., Result]
-Wat = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import Result
 
+from tests.cli.commands import Run, Wat
 from wattest import Limits
 from wattest.cli.messages import describe
 from wattest.cli.run import run as run_command
@@ -17,9 +17,6 @@ from wattest.cli.terminal import StatusLine, show_status
 from wattest.cli.units import LIMITS, parse_duration, parse_fuel, parse_limit, parse_memory
 from wattest.errors import InputError, LimitExceeded, Trap, WattestError
 from wattest.jobs import Progress
-
-Run = Callable[..., Result]
-Wat = Callable[..., Path]
 
 
 def test_help_names_every_option(wattest: Run) -> None:

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 import wattest as api
+from tests.cli.commands import Run
 from wattest.errors import Forbidden
 
 sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 from servers import Server
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture

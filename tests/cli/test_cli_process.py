@@ -9,41 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import Process, Wat, environment, start, ticker
 from wattest import Receipt
-
-Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
-Wat = Callable[..., Path]
-
-# Says "tick" and works for a while, for ever.
-TICKER = """(module
-  (import "wasi_snapshot_preview1" "fd_write"
-    (func $write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "\\10\\00\\00\\00\\05\\00\\00\\00")
-  (data (i32.const 16) "tick\\n")
-  (func (export "_start") (local $n i32)
-    (loop $for_ever
-      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-      (local.set $n (i32.const 20000))
-      (loop $work
-        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-        (br_if $work (local.get $n)))
-      (br $for_ever))))"""
-
-
-def environment() -> dict[str, str]:
-    """Of a process that finds this checkout."""
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def start(args: Sequence[object], **streams: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "wattest", *(str(arg) for arg in args)]
-    return subprocess.Popen(command, env=environment(), **streams)  # type: ignore[call-overload, no-any-return]
 
 
 def test_streams_are_bytes_and_apart(process: Process, programs: Path, here: Path) -> None:
@@ -70,14 +41,14 @@ def test_exit_statuses(process: Process, programs: Path, args: list[str], status
 
 
 def test_limits_and_bad_modules_have_their_own(process: Process, wat: Wat, here: Path) -> None:
-    assert process("run", "--fuel", "1M", wat(TICKER)).returncode == 124
+    assert process("run", "--fuel", "1M", wat(ticker())).returncode == 124
     (here / "bad.wasm").write_bytes(b"bad")
     assert process("run", "bad.wasm").returncode == 65
     assert process("run", "--fuel").returncode == 2
 
 
 def test_output_is_live(wat: Wat, here: Path) -> None:
-    with start(["run", wat(TICKER)], stdout=subprocess.PIPE) as running:
+    with start(["run", wat(ticker())], stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"tick\n"
         assert running.poll() is None
@@ -99,7 +70,7 @@ def wait_for_tick(running: subprocess.Popen[bytes]) -> None:
 def test_signals_keep_the_results(
     wat: Wat, here: Path, number: signal.Signals, status: int, words: bytes
 ) -> None:
-    args = ["run", "--result-dir", "out", wat(TICKER)]
+    args = ["run", "--result-dir", "out", wat(ticker())]
     with start(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         wait_for_tick(running)
         running.send_signal(number)
@@ -115,7 +86,7 @@ def test_signals_keep_the_results(
 
 
 def test_a_reader_that_goes_away(wat: Wat, here: Path) -> None:
-    args = ["run", "--result-dir", "out", wat(TICKER)]
+    args = ["run", "--result-dir", "out", wat(ticker())]
     with start(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         wait_for_tick(running)
         assert running.stdout is not None

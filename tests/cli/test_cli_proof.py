@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.commands import environment
 from wattest.audit import Receipt
 from wattest.audit.tracefile import TraceReader
 
@@ -259,10 +260,9 @@ def test_a_terminal(run: Path, programs: Path) -> None:
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "wattest", "run", "--quiet", "--interactive", "--no-log"]
     command += ["--record", "typed", "--receipt", "typed.json", str(programs / "stdio.wasm")]
-    root = str(programs.parents[2])
     process = subprocess.Popen(
         command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": root},
+        env=environment(),
     )  # fmt: skip
     os.close(terminal)
     os.write(master, b"typed by hand\n\x04\x04")
@@ -273,7 +273,7 @@ def test_a_terminal(run: Path, programs: Path) -> None:
     assert claim["external"]["liveStdin"] is True
     again = subprocess.run(
         [sys.executable, "-m", "wattest", "replay", "typed"], check=False, capture_output=True,
-        stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": root}, timeout=60,
+        stdin=subprocess.DEVNULL, env=environment(), timeout=60,
     )  # fmt: skip
     assert (again.returncode, again.stdout) == (0, output), again.stderr
 

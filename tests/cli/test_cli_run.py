@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from tests.cli.commands import Run, Wat
 from wattest import Receipt
-
-Run = Callable[..., Result]
-Wat = Callable[..., Path]
 
 ADD = '(module (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add))'
 LOOP = '(module (func (export "_start") (loop (br 0))))'

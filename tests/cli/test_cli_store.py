@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-from click.testing import Result
-
-Run = Callable[..., Result]
+from tests.cli.commands import Run
 
 HELLO = b"hello\n"
 DIGEST = hashlib.sha256(HELLO).hexdigest()

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+
+from tests.cli.commands import Run
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
-Run = Callable[..., Result]
 Process = Callable[..., Any]
 
 

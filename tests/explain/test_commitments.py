@@ -13,8 +13,9 @@ import pytest
 import wasmtime
 
 import wattest
+from wattest.audit import commitments
 from wattest.audit.canonical import canonical_json
-from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree
+from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree, written_pages
 from wattest.engine import Limits
 from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
@@ -246,6 +247,16 @@ def test_commitments_stand_at_the_first_border_behind_each_multiple(mixed: Path)
     assert fuels == sorted(set(wanted))
 
 
+@pytest.fixture(params=["native", "python"])
+def hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees hashed by the compiled loop and without it."""
+    if request.param == "python":
+        monkeypatch.setattr(commitments, "_NATIVE", False)
+    elif not commitments._NATIVE:
+        pytest.skip("built without the accelerator")
+
+
+@pytest.mark.usefixtures("hashing")
 @pytest.mark.parametrize("pages", [0, 1, 3, 4, 5, 17])
 def test_a_tree_that_grows_is_the_tree_of_what_there_is(pages: int) -> None:
     mem = MemInst(MemType(SizeLimits(pages, 400), I32), Limits())
@@ -259,6 +270,35 @@ def test_a_tree_that_grows_is_the_tree_of_what_there_is(pages: int) -> None:
         assert tree.update(dirty) == plain_tree(mem.data[: mem.length])
 
 
+@pytest.mark.usefixtures("hashing")
+def test_a_tree_of_a_memory_that_ends_within_a_page() -> None:
+    mem = MemInst(MemType(SizeLimits(5000, 400_000), I32, page_bits=0), Limits())
+    tree = MemoryTree(mem)
+    assert tree.update([]) == plain_tree(bytes(5000))
+    mem.data[4999] = 7
+    assert tree.update([1]) == plain_tree(mem.data[:5000])
+    for more in (1, 3191, 1, 300_000):
+        assert mem.grow(more)
+        assert tree.update([]) == plain_tree(mem.data[: mem.length])
+    mem.data[mem.length - 1] = 9
+    last = (mem.length - 1) // LEAF
+    # Pages beyond the end are none of it.
+    assert tree.update([last, last + 1, 10**6]) == plain_tree(mem.data[: mem.length])
+
+
+@pytest.mark.usefixtures("hashing")
+def test_a_memory_that_was_taken_back_is_hashed_anew() -> None:
+    mem = MemInst(MemType(SizeLimits(2, 8), I32), Limits())
+    tree = MemoryTree(mem)
+    mem.data[5] = mem.data[100_000] = 1
+    tree.update([0, 24])
+    mem.resize(65_536)
+    assert tree.update([]) == plain_tree(mem.data[:65_536])
+    assert mem.grow(1)
+    assert tree.update([]) == plain_tree(mem.data[: mem.length])
+
+
+@pytest.mark.usefixtures("hashing")
 def test_only_what_is_said_to_be_dirty_is_hashed_again() -> None:
     mem = MemInst(MemType(SizeLimits(8, 8), I32), Limits())
     tree = MemoryTree(mem)
@@ -266,6 +306,66 @@ def test_only_what_is_said_to_be_dirty_is_hashed_again() -> None:
     mem.data[LEAF * 70] = 1
     assert tree.update([]) == before
     assert tree.update([70]) == plain_tree(mem.data[: mem.length])
+
+
+@pytest.mark.usefixtures("hashing")
+def test_a_page_that_holds_what_it_held_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    mem = MemInst(MemType(SizeLimits(8, 8), I32), Limits())
+    tree = MemoryTree(mem)
+    for leaf in range(20):
+        mem.data[LEAF * leaf] = leaf + 1
+    tree.update(None)
+    hashed: list[int] = []
+
+    def sha256(data: Any) -> Any:
+        hashed.append(len(data))
+        return hashlib.sha256(data)
+
+    monkeypatch.setattr(commitments, "_sha256", sha256)
+    mem.data[LEAF * 7 + 99] = 1
+    mem.data[LEAF * 8] = mem.data[LEAF * 8]
+    assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
+    # One leaf, the node above it, and the one above that.
+    assert hashed == [LEAF, 64 * 32, 2 * 32]
+
+
+def test_the_pages_that_were_written_are_told_once() -> None:
+    mem = MemInst(MemType(SizeLimits(3, 8), I32), Limits())
+    assert written_pages(mem) is None
+    mem.track()
+    assert list(written_pages(mem) or ()) == list(range(48))
+    assert list(written_pages(mem) or ()) == []
+    for at in (0, 4095, 4096, 40_959, 3 * 65_536 - 1):
+        mem.mark(at, 1)
+    assert list(written_pages(mem) or ()) == [0, 1, 9, 47]
+    assert mem.grow(1)
+    mem.mark(0, 2 * LEAF)
+    mem.mark(3 * 65_536, 1)
+    assert list(written_pages(mem) or ()) == [0, 1, 48]
+    assert list(written_pages(mem) or ()) == []
+    mem.hand_out()
+    assert list(written_pages(mem) or ()) == list(range(64)) == list(written_pages(mem) or ())
+
+
+def test_the_compiled_loop_stays_within_its_buffers() -> None:
+    pages = pytest.importorskip("wattest.accel.pages")
+    data, leaves = bytearray(b"x" * 10_000), bytearray(3 * 32)
+    copy = bytearray(10_000)
+    sha = hashlib.sha256
+    assert pages.hash_changed(data, copy, 9000, [0, 2, 3, 2**40], leaves, sha) == [0, 2]
+    assert copy == b"x" * 4096 + bytes(4096) + b"x" * 808 + bytes(1000)
+    assert leaves == sha(b"x" * 4096).digest() + bytes(32) + sha(b"x" * 808).digest()
+    for wrong in ((data, copy, 10_001, leaves), (data, copy, 10_000, leaves[:64])):
+        with pytest.raises(ValueError, match=r"memory is no longer|so many leaves"):
+            pages.hash_changed(*wrong[:3], [0], wrong[3], sha)
+    with pytest.raises(ValueError, match="memory is no longer"):
+        pages.hash_changed(data, copy[:5000], 9000, [0], leaves, sha)
+    for bad in ([-1], [2**64], ["0"]):
+        with pytest.raises((OverflowError, TypeError)):
+            pages.hash_changed(data, copy, 9000, bad, leaves, sha)
+    with pytest.raises(ValueError, match="so many pages"):
+        pages.take_written(bytearray(4), 5)
+    assert pages.take_written(bytearray(0), 0) == []
 
 
 def test_a_file_is_read_as_it_was_written() -> None:

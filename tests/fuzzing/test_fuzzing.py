@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wattest import available_engines
-from wattest.api import Instance, Module, Store
+from wattest.api import Func, Instance, Module, Store
 from wattest.cli import cli
 from wattest.conformance.tools import NO_WASM_TOOLS, text_to_binary, wasm_tools
 from wattest.engine import Limits
 from wattest.errors import Trap
-from wattest.fuzzing import campaign, equality, locate
+from wattest.fuzzing import aimed, campaign, equality, locate
 from wattest.fuzzing.counting import Counting
-from wattest.fuzzing.equality import Difference, Figures, Run, compare
+from wattest.fuzzing.equality import Difference, Figures, Run, Setting, compare
 from wattest.fuzzing.targeted import THEMES, targeted
+from wattest.fuzzing.writing import HASH, Pen
 from wattest.interp.features import SUPPORTED
 from wattest.interp.machine import Machine
-from wattest.interp.opcodes import OPCODES
+from wattest.interp.opcodes import BY_NAME, OPCODES
 from wattest.interp.reference import ReferenceEngine
-from wattest.interp.runtime import WasmFunc
+from wattest.interp.runtime import Heap, Room, WasmFunc
 from wattest.interp.state import entry_state
 
 pytestmark = pytest.mark.skipif(wasm_tools() is None, reason=NO_WASM_TOOLS)
@@ -97,27 +99,20 @@ def test_instructions_are_counted(name: str) -> None:
 def test_every_theme_gives_valid_modules(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wattest.fuzzing.targeted.THEMES", {theme: THEMES[theme]})
     for seed in range(4):
-        text = targeted(seed, SUPPORTED)
-        assert text == targeted(seed, SUPPORTED)
+        text, again = (targeted(random.Random(seed), SUPPORTED, seed) for _ in range(2))
+        assert text == again
         Module(text_to_binary(text)).validate()
 
 
 def test_the_operators_come_round() -> None:
     seen = {
         line.split('"')[1].partition(" ")[2]
-        for seed in range(0, 300, 6)
-        for line in targeted(seed, SUPPORTED).splitlines()
+        for turn in range(50)
+        for line in targeted(random.Random(turn), SUPPORTED, turn).splitlines()
         if '(export "op' in line
     }
     assert len(seen) > 330
     assert {"f64.nearest", "i32.div_s", "i8x16.shuffle", "f32x4.relaxed_madd"} <= seen
-
-
-def test_the_atomics_come_round() -> None:
-    text = "\n".join(targeted(seed, SUPPORTED) for seed in range(0, 60, 6))
-    rows = [row for row in OPCODES if ".atomic." in row.name]
-    assert [row.name for row in rows if f"({row.text} " not in text] == []
-    assert "atomic" not in targeted(0, SUPPORTED - {"threads"})
 
 
 FUSED = """(module (func (export "f") (result v128) (f32x4.relaxed_madd
@@ -173,8 +168,8 @@ def test_the_place_where_two_engines_part(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_divergence_is_shrunk_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Run.call
 
-    def wrong(self: Run, name: str, args: list[object]) -> Any:
-        for outcome in real(self, name, args):
+    def wrong(self: Run, name: str, args: list[object], which: int) -> Any:
+        for outcome in real(self, name, args, which):
             differs = self.store.engine.name == "accel" and "memory.fill" in self.text
             yield (*outcome, "wrong") if differs else outcome
 
@@ -192,7 +187,7 @@ def test_a_divergence_is_shrunk_and_described(monkeypatch: pytest.MonkeyPatch) -
     # The judge of wasm-tools shrink is another process, where nothing differs: it stays whole.
     monkeypatch.setattr(campaign, "smaller", lambda binary, judge, attempts: binary)
     seed = next(
-        seed for seed in range(2, 300, 6) if "memory.fill" in str(campaign.text_of(seed, SUPPORTED))
+        seed for seed in range(2, 300, 12) if "memory.fill" in str(campaign.own(seed, SUPPORTED))
     )
     engines = ("reference", "accel")
     figures, found, lost = campaign.run_piece([seed], engines, frozenset())
@@ -254,3 +249,67 @@ def test_wrong_usage(args: list[str], message: str) -> None:
     result = fuzz(*args)
     assert result.exit_code == 2
     assert message in result.output
+
+
+FEATURES = SUPPORTED | {"wide_arithmetic", "custom_page_sizes"}
+
+
+@pytest.mark.parametrize("theme", aimed.THEMES)
+def test_every_aim_gives_valid_modules(theme: str) -> None:
+    generate, _, needs = aimed.THEMES[theme]
+    assert needs <= FEATURES
+    for features in (FEATURES, needs | {"mvp", "reference_types", "multi_value"}):
+        for seed in range(6):
+            fields = generate(Pen(random.Random(seed), features))
+            assert fields == generate(Pen(random.Random(seed), features))
+            text = "\n".join(['(module (memory (export "memory") 2 5)', HASH, *fields, ")"])
+            Module(text_to_binary(text), features=FEATURES - SUPPORTED).validate()
+
+
+AIMED_AT = frozenset(
+    f"""
+    {" ".join(row.name for row in OPCODES if row.feature in ("gc", "function_references"))}
+    table.get table.set table.grow table.size table.fill table.copy table.init elem.drop select_t
+    memory.init data.drop return_call_ref return_call_indirect throw throw_ref try_table
+    {" ".join(row.name for row in OPCODES if row.width and row.feature in ("simd", "threads"))}
+    """.split()
+)
+
+
+def test_aimed_modules_reach_what_others_do_not() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(120):
+        binary = text_to_binary(aimed.aimed(random.Random(seed), SUPPORTED))
+        limits = Limits(fuel=equality.FUEL, wall_time=None)
+        run = Run(binary, "reference", limits, count=counts)
+        assert run.instance is not None
+        for name, item in run.instance.exports.items():
+            if isinstance(item, Func):
+                list(run.call(name, [seed]))
+    wanted = {name for name in AIMED_AT if BY_NAME[name].feature in SUPPORTED}
+    assert "br_on_cast_fail" in wanted
+    assert "i64.atomic.rmw32.cmpxchg_u" in wanted
+    assert {name for name in wanted if not counts[name]} == set()
+
+
+@needs_accel
+def test_objects_are_collected_while_others_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More is made than there is room for, and nobody runs out of it."""
+    real, made = Heap.take, [0]
+
+    def take(self: Heap, count: int) -> Room:
+        room = real(self, count)
+        made[0] += room.size
+        return room
+
+    monkeypatch.setattr(Heap, "take", take)
+    collected = 0
+    for seed in range(8):
+        pen = Pen(random.Random(seed), SUPPORTED)
+        fields = [HASH, *aimed.THEMES["graphs"][0](pen)]
+        binary = text_to_binary("\n".join(["(module", *fields, ")"]))
+        figures, made[0] = Figures(), 0
+        compare(binary, seed, figures, ("reference", "accel"), setting=Setting(heap=campaign.HEAP))
+        assert figures.ended["limit"] <= 2
+        collected += made[0] > 2 * campaign.HEAP
+    assert collected >= 3

@@ -24,11 +24,14 @@ SUPPORTED: frozenset[str] = frozenset(
         "threads",
         "wide_arithmetic",
         "custom_page_sizes",
+        "legacy_exceptions",
     }
 ) | (frozenset({"simd", "relaxed_simd"}) if sys.byteorder == "little" else frozenset())
 """Features (`wattest.interp.features`) that the accelerator executes, with those that have to be
 turned on."""
 
-NATIVELY_VALIDATED: frozenset[str] = SUPPORTED - {"function_references", "gc", "exceptions"}
+NATIVELY_VALIDATED: frozenset[str] = SUPPORTED - {
+    "function_references", "gc", "exceptions", "legacy_exceptions"
+}  # fmt: skip
 """Features of which native validation knows every instruction and type; bodies that need others
 are validated by the reference."""

@@ -61,6 +61,7 @@ typedef struct Inst {
 
 typedef struct Ctx {
     uint64_t memlen;    /* of memory 0 of `inst` */
+    uint8_t *dirty;     /* of the same memory (MemRec.dirty) */
     Inst *inst;
     int32_t *pc;
     uint64_t *fp;
@@ -224,7 +225,14 @@ WATTEST_INLINE void st16(uint8_t *p, uint16_t v) { v = WATTEST_LE16(v); memcpy(p
 WATTEST_INLINE void st32(uint8_t *p, uint32_t v) { v = WATTEST_LE32(v); memcpy(p, &v, 4); }
 WATTEST_INLINE void st64(uint8_t *p, uint64_t v) { v = WATTEST_LE64(v); memcpy(p, &v, 8); }
 
-/* Note that `n` bytes, at least one, are written from `start` on. */
+/* Note that `n` bytes, at least one and at most 4096, are written from `start` on, within the
+   memory that `dirty` is of: how every store says what it writes. */
+WATTEST_INLINE void note_store(uint8_t *dirty, uint64_t start, uint64_t n)
+{
+    dirty[start >> 12] = 1;
+    if (unlikely((start & 4095) > 4096 - n)) dirty[(start >> 12) + 1] = 1;
+}
+/* The same of any number of bytes, at least one, where that is wanted. */
 WATTEST_INLINE void mark_written(MemRec *m, uint64_t start, uint64_t n)
 {
     if (m->dirty) memset(m->dirty + (start >> 12), 1, (size_t)(((start + n - 1) >> 12) - (start >> 12) + 1));

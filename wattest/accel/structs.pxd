@@ -125,6 +125,7 @@ cdef extern from "native.h" nogil:
 
     cdef struct Ctx:
         uint64_t memlen
+        uint8_t* dirty
         Inst* inst
         int32_t* pc
         uint64_t* fp
@@ -207,6 +208,7 @@ cdef extern from "native.h" nogil:
     void st16(uint8_t*, uint16_t) noexcept
     void st32(uint8_t*, uint32_t) noexcept
     void st64(uint8_t*, uint64_t) noexcept
+    void note_store(uint8_t*, uint64_t, uint64_t) noexcept
     void mark_written(MemRec*, uint64_t, uint64_t) noexcept
     float u2f(uint32_t) noexcept
     uint32_t f2u(float) noexcept

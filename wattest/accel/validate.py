@@ -55,7 +55,8 @@ def stack_types(module: Module) -> Any:
         found.append(bodies.stack_types(module, context))
         raise _Enough
 
-    # A copy: validation fills in what the module has been given already.
+    # A copy: validation fills in what the module has been given already. It may have been valid for
+    # its store only.
     with suppress(_Enough):
         validate_module(replace(module), features=SUPPORTED, check_bodies=check)
     return found[0]

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.interp.runtime import (
+    DIRTY_PAGE,
     ArrayInst,
     ExnInst,
     Externalized,
@@ -25,9 +26,18 @@ from wattest.interp.runtime import (
     StructInst,
     TableInst,
     WasmFunc,
+    reserve,
 )
 from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
+
+try:
+    from wattest.accel.pages import hash_changed, take_written
+except ImportError:
+    # Built without the accelerator: what follows does without.
+    _NATIVE = False
+else:
+    _NATIVE = True
 
 __all__ = [
     "COMMITMENTS_VERSION",
@@ -37,6 +47,7 @@ __all__ = [
     "Committer",
     "MemoryTree",
     "PageSource",
+    "written_pages",
 ]
 
 COMMITMENTS_VERSION = 1
@@ -62,10 +73,22 @@ class PageSource(Protocol):
         """Numbers of the 4 KiB pages that may differ from the last time; None: any of them."""
 
 
+def written_pages(mem: MemInst) -> Iterable[int] | None:
+    """The pages of a memory that may have been written since it was asked last; None where nobody
+    keeps account (`MemInst.dirty`)."""
+    if mem.dirty is None:
+        return None
+    if _NATIVE and not mem.shared:
+        return take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
+    return mem.take_dirty()
+
+
 class MemoryTree:
     """The Merkle tree over a memory; keeps all its nodes.
 
     Leaves are the sha256 of 4 KiB each, a node that of up to 64 nodes below it, side by side.
+    Beside them it keeps a copy of the memory as it was when it was hashed last, which takes as
+    much as the memory has used: a page that was written and holds what it held is not hashed.
 
     Args:
         mem: the memory.
@@ -73,10 +96,13 @@ class MemoryTree:
 
     def __init__(self, mem: MemInst) -> None:
         self._mem = mem
+        self._clear()
+        self.root = b""
+
+    def _clear(self) -> None:
         self._length = 0
         self._levels: list[bytearray] = [bytearray()]
-        self._seen: bytearray | None = None
-        self.root = b""
+        self._copy: Any = None
 
     def update(self, dirty: Iterable[int] | None) -> bytes:
         """Hash what has changed.
@@ -89,34 +115,63 @@ class MemoryTree:
         """
         mem = self._mem
         length = mem.length
-        grown = length != self._length
+        if length < self._length:
+            # It was taken back to an earlier state.
+            self._clear()
+            dirty = None
         changed: set[int] = set()
-        ragged: set[int] = set()
-        if grown:
+        if self._copy is None:
+            # Bytes that were never written are zero, there and here.
+            self._copy = reserve(len(mem.data))
+        if length != self._length:
             before, after = _leaves(self._length), _leaves(length)
             self._grow(after)
             changed.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
             # Leaves that are no whole pages, now or before.
-            ragged = {at // LEAF for at in (self._length, length) if at % LEAF}
+            for at in (self._length, length):
+                if at % LEAF:
+                    self._hash(at // LEAF, length)
             self._length = length
-        leaves = self._levels[0]
-        data = mem.data
         if dirty is None:
-            dirty = self._compare()
+            dirty = range(_leaves(length))
+        if _NATIVE:
+            found = hash_changed(mem.data, self._copy, length, dirty, self._levels[0], _sha256)
         else:
-            self._seen = None
-        count = _leaves(length)
-        for leaf in (*dirty, *ragged):
-            if leaf >= count:
-                continue
-            end = leaf * LEAF + LEAF
-            piece = data[leaf * LEAF : end if end <= length else length]
-            digest = _ZERO_LEAF if piece == _ZERO else _sha256(piece).digest()
-            leaves[leaf * 32 : leaf * 32 + 32] = digest
-            changed.add(leaf // _FANOUT)
+            found = self._changed(dirty, length)
+            for leaf in found:
+                self._hash(leaf, length)
+        changed.update([leaf // _FANOUT for leaf in found])
         if changed or not self.root:
             self._rehash(changed)
         return self.root
+
+    def _hash(self, leaf: int, length: int) -> None:
+        """Hash one leaf and keep what it holds."""
+        piece = self._mem.data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
+        self._copy[leaf * LEAF : leaf * LEAF + len(piece)] = piece
+        self._levels[0][leaf * 32 : leaf * 32 + 32] = _sha256(piece).digest()
+
+    def _changed(self, leaves: Iterable[int], length: int) -> list[int]:
+        """Those that differ from what they were."""
+        now, before = self._mem.data, self._copy
+        count = _leaves(length)
+        if isinstance(leaves, range):
+            # All of them: in larger pieces first.
+            step = _FANOUT * LEAF
+            leaves = [
+                leaf
+                for start in range(0, length, step)
+                if now[start : min(start + step, length)]
+                != before[start : min(start + step, length)]
+                for leaf in range(start // LEAF, min(start // LEAF + _FANOUT, count))
+            ]
+        return [
+            leaf
+            for leaf in leaves
+            if leaf < count
+            and now[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
+            != before[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
+        ]
 
     def _grow(self, count: int) -> None:
         levels = self._levels
@@ -144,30 +199,6 @@ class MemoryTree:
                 above[node * 32 : node * 32 + 32] = _sha256(children).digest()
             changed = {node // _FANOUT for node in changed}
         self.root = bytes(levels[-1][:32]) or _sha256(b"").digest()
-
-    def _compare(self) -> list[int]:
-        """Leaves that differ from what they were, where nobody keeps account of writes."""
-        length = self._length
-        seen, data = self._seen, self._mem.data
-        if seen is None:
-            # Leaves may have been hashed by account before: all count as changed once.
-            self._seen = bytearray(data[:length])
-            return list(range(_leaves(length)))
-        found = []
-        if len(seen) < length:
-            seen += bytes(length - len(seen))
-        block = 64 * LEAF
-        for start in range(0, length, block):
-            size = min(block, length - start)
-            now = data[start : start + size]
-            if seen[start : start + size] == now:
-                continue
-            for place in range(0, size, LEAF):
-                piece = now[place : place + LEAF]
-                if seen[start + place : start + place + LEAF] != piece:
-                    seen[start + place : start + place + LEAF] = piece
-                    found.append((start + place) // LEAF)
-        return found
 
 
 def _leaves(length: int, size: int = LEAF) -> int:

@@ -10,6 +10,7 @@ import click
 
 from wattest.cli.fetching import fetch_options, make_resolver
 from wattest.cli.many import check_items, many_options, run_many
+from wattest.cli.options import variable_option
 from wattest.errors import JobError
 from wattest.jobs.job import parse_env, parse_labels
 
@@ -20,9 +21,7 @@ __all__ = ["batch"]
 
 
 @click.command(short_help="Run the jobs of job files.")
-@click.option(
-    "--var", "variables", multiple=True, metavar="K=V", help="Put V for {{.K}} in the files."
-)
+@variable_option("Put V for {{.K}} in the files.")
 @fetch_options
 @many_options
 @click.argument(

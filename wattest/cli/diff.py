@@ -12,6 +12,7 @@ import click
 from wattest.audit.bundle import Bundle
 from wattest.audit.tracefile import TraceEntry, TraceReader
 from wattest.cli.messages import DIFFERENT, printable, put
+from wattest.cli.options import engine_option, program_file_option
 from wattest.errors import EvidenceError, InputError, JobError
 from wattest.explain.debugger import Debugger
 from wattest.explain.guest import Guest, Play, record_guest
@@ -24,22 +25,10 @@ from wattest.jobs.replay import unpacked
 
 __all__ = ["diff"]
 
-_ENGINES = click.Choice(["auto", "accel", "reference"])
-
 
 @click.command(short_help="Find where two runs part, down to the instruction.")
-@click.option(
-    "--engine",
-    type=_ENGINES,
-    metavar="ENGINE",
-    help="Compare the run in A with the same run on this engine, now.",
-)
-@click.option(
-    "--program",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Compare the run in A with one of this build of the program, now.",
-)
+@engine_option("Compare the run in A with the same run on this engine, now.", default=None)
+@program_file_option("Compare the run in A with one of this build of the program, now.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
 def diff(engine: str | None, program: Path | None, a: Path, b: Path | None) -> int:

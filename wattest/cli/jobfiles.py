@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from wattest.cli.options import variable_option
 from wattest.cli.specs import spec_of
 from wattest.errors import JobError, one_line
 from wattest.jobs.job import parse_env, parse_labels
@@ -29,13 +30,7 @@ _OPTIONS = (
     click.option(
         "--dry-run", is_flag=True, help="Do not run; print the job file that stands for all this."
     ),
-    click.option(
-        "--var",
-        "variables",
-        multiple=True,
-        metavar="K=V",
-        help="Put V for {{.K}} in a job file.",
-    ),
+    variable_option("Put V for {{.K}} in a job file."),
 )
 
 _SAID_BY_FILE = (

@@ -21,7 +21,7 @@ from wattest.cli.messages import (
     tell,
     writing,
 )
-from wattest.cli.options import write_report
+from wattest.cli.options import label_option, write_report
 from wattest.cli.run import _signals
 from wattest.errors import JobError, OutputError, one_line
 
@@ -77,14 +77,7 @@ _OPTIONS = (
         help="Try a job again so often when its worker was lost.",
     ),
     click.option("--rerun", is_flag=True, help="Run what is known from earlier runs too."),
-    click.option(
-        "-l",
-        "--label",
-        "labels",
-        multiple=True,
-        metavar="K=V",
-        help="Mark the jobs in the log (wattest job list --label K=V finds them).",
-    ),
+    label_option("Mark the jobs in the log (wattest job list --label K=V finds them)."),
     log_json_option,
     click.option("--json", "as_json", is_flag=True, help="Print what came of each job as JSON."),
     click.option("--quiet", is_flag=True, help="No progress, no summary; failures are still told."),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wattest.cli.messages import DIFFERENT, printable, put, say
+from wattest.cli.options import any_limits_option, engine_option, result_dir_option
 from wattest.cli.terminal import open_tee
 from wattest.cli.units import parse_fuel
 from wattest.errors import EvidenceError, InputError, one_line
@@ -44,19 +45,8 @@ def parse_point(text: str) -> Point:
 
 
 @click.command(short_help="Repeat a recorded run, without what it was given.")
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "accel", "reference"]),
-    default="auto",
-    show_default=True,
-    help="What executes it.",
-)
-@click.option(
-    "--result-dir",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Keep the results here, as wattest run does.",
-)
+@engine_option("What executes it.")
+@result_dir_option("Keep the results here, as wattest run does.")
 @click.option(
     "--until",
     metavar="CALL|FUEL",
@@ -64,9 +54,7 @@ def parse_point(text: str) -> Point:
     help="Stop there and show the guest: call:N (as wattest trace counts, from 0), NAME or NAME:N "
     "(the N-th call of a function), or an amount of fuel.",
 )
-@click.option(
-    "--any-limits", is_flag=True, help="Run it even with limits beyond the defaults of wattest run."
-)
+@any_limits_option
 @click.option("--quiet", is_flag=True, help="Do not pass on what the program writes.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 def replay(

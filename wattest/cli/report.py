@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wattest.cli.messages import DIFFERENT, say
+from wattest.cli.options import engine_option, output_file_option
 from wattest.errors import EvidenceError, InputError
 from wattest.explain.bundles import examine
 from wattest.explain.files import write_whole
@@ -16,21 +17,8 @@ __all__ = ["report"]
 
 
 @click.command(short_help="Show a recorded run as one HTML page.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The page to write; it needs nothing but itself.",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "accel", "reference"]),
-    default="auto",
-    show_default=True,
-    help="What repeats the run.",
-)
+@output_file_option("The page to write; it needs nothing but itself.", required=True)
+@engine_option("What repeats the run.")
 @click.option(
     "--exact",
     is_flag=True,

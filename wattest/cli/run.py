@@ -26,12 +26,19 @@ from wattest.cli.messages import (
     tell,
     trap_message,
 )
-from wattest.cli.options import features_option
+from wattest.cli.options import (
+    engine_option,
+    features_option,
+    input_option,
+    label_option,
+    result_dir_option,
+    stdin_option,
+    timeout_option,
+)
 from wattest.cli.publishing import prepare_publishing, publish_results
 from wattest.cli.terminal import StatusLine, open_tee
 from wattest.cli.units import (
     LIMITS,
-    parse_duration,
     parse_fuel,
     parse_limit,
     parse_memory,
@@ -64,13 +71,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     short_help="Run a program and say what it did.",
 )
 @click.option("-e", "--env", multiple=True, metavar="K=V", help="Set an environment variable.")
-@click.option(
-    "-i",
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="SRC[:DST]",
-    help="Let the program read a file or directory of this machine or of an address, at DST or "
+@input_option(
+    "Let the program read a file or directory of this machine or of an address, at DST or "
     "under /inputs; src=SRC,dst=DST,opt=K=V gives options of the address.",
 )
 @click.option(
@@ -88,19 +90,8 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     metavar="HOST::GUEST[:ro]",
     help="Let it work in a directory of this machine; the run cannot be repeated then.",
 )
-@click.option(
-    "--stdin",
-    "stdin",
-    metavar="FILE",
-    help="Give it this file as standard input; - is wattest's own. [default: none]",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "accel", "reference"]),
-    default="auto",
-    show_default=True,
-    help="What executes it.",
-)
+@stdin_option("Give it this file as standard input; - is wattest's own. [default: none]")
+@engine_option("What executes it.")
 @features_option
 @click.option("--entry-point", metavar="FUNC", help="Call this export instead of _start.")
 @click.option(
@@ -124,14 +115,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     metavar="UNITS",
     help="Stop after this many instructions, as docs/fuel.md counts.",
 )
-@click.option(
-    "--timeout",
-    default="1h",
-    show_default=True,
-    callback=_parsed(parse_duration),
-    metavar="TIME",
-    help="Stop after this much wall time, such as 90s or 5m.",
-)
+@timeout_option("Stop after this much wall time, such as 90s or 5m.")
 @click.option(
     "--memory",
     default="1GiB",
@@ -169,12 +153,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     metavar="SEED|system",
     help="Key of the random bytes, or the system's.",
 )
-@click.option(
-    "--result-dir",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Keep all results here: stdout, stderr, exitCode, the outputs and receipt.json.",
-)
+@result_dir_option("Keep all results here: stdout, stderr, exitCode, the outputs and receipt.json.")
 @click.option(
     "--trace",
     "trace",
@@ -220,14 +199,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 @click.option(
     "--receipt", metavar="FILE", help="Write the receipt here as well; - is standard output."
 )
-@click.option(
-    "-l",
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="K=V",
-    help="Mark the run in the log (wattest job list --label K=V finds it).",
-)
+@label_option("Mark the run in the log (wattest job list --label K=V finds it).")
 @click.option("--no-log", is_flag=True, help="Leave the run out of the log (wattest job list).")
 @log_json_option
 @click.option("--quiet", is_flag=True, help="No status line, no word about results.")

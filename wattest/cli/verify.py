@@ -10,10 +10,17 @@ import click
 
 from wattest.audit import readable_json
 from wattest.cli.messages import DIFFERENT, put, say, stderr_is_terminal
+from wattest.cli.options import (
+    any_limits_option,
+    engine_option,
+    input_option,
+    program_file_option,
+    stdin_option,
+    timeout_option,
+)
 from wattest.cli.run import _signals
 from wattest.cli.specs import read_stdin
 from wattest.cli.terminal import StatusLine
-from wattest.cli.units import parse_duration
 from wattest.errors import JobError
 from wattest.jobs.compare import ABSENT
 from wattest.jobs.job import parse_input, parse_linked_module
@@ -32,20 +39,8 @@ by no trusted key, 7 it is of another program, 65 it is malformed, 66 something 
 
 
 @click.command(short_help="Run again what a receipt is of, and compare.", epilog=_EPILOG)
-@click.option(
-    "--program",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The program; it must have the receipt's digest.",
-)
-@click.option(
-    "-i",
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="SRC[:DST]",
-    help="An input, as for wattest run.",
-)
+@program_file_option("The program; it must have the receipt's digest.")
+@input_option("An input, as for wattest run.")
 @click.option(
     "-I",
     "--module",
@@ -54,7 +49,7 @@ by no trusted key, 7 it is of another program, 65 it is malformed, 66 something 
     metavar="NAME=FILE",
     help="A linked module.",
 )
-@click.option("--stdin", metavar="FILE", help="What was standard input; - is wattest's own.")
+@stdin_option("What was standard input; - is wattest's own.")
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -69,13 +64,7 @@ by no trusted key, 7 it is of another program, 65 it is malformed, 66 something 
     help="A file, or a folder to look through, for what is not named, by digest.",
 )
 @click.option("--no-store", is_flag=True, help="Do not look in the local store.")
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="auto",
-    show_default=True,
-    help="What runs it again: one of ours, both, or ours and then wasmtime.",
-)
+@engine_option("What runs it again: one of ours, both, or ours and then wasmtime.", ENGINES)
 @click.option(
     "--trust",
     multiple=True,
@@ -83,17 +72,8 @@ by no trusted key, 7 it is of another program, 65 it is malformed, 66 something 
     metavar="KEY",
     help="A public key; one of those given must have signed the receipt.",
 )
-@click.option(
-    "--any-limits", is_flag=True, help="Run it even with limits beyond the defaults of wattest run."
-)
-@click.option(
-    "--timeout",
-    default="1h",
-    show_default=True,
-    callback=lambda _context, _option, text: parse_duration(text),
-    metavar="TIME",
-    help="Give up after this much wall time.",
-)
+@any_limits_option
+@timeout_option("Give up after this much wall time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No status line, no word when all is equal.")
 @click.argument("receipt", type=click.Path(path_type=Path))

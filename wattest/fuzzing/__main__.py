@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wattest.fuzzing.equality import Difference, compare
+from wattest.fuzzing.equality import Difference, Setting, compare
 
 
 def main() -> int:
@@ -16,12 +16,16 @@ def main() -> int:
     parser.add_argument("--who", required=True)
     parser.add_argument("--engines", default="reference,accel,wasmtime")
     parser.add_argument("--features", default="")
+    parser.add_argument("--partner", type=Path)
+    parser.add_argument("--heap", type=int)
     parser.add_argument("module", type=Path)
     options = parser.parse_args()
     optional = frozenset(filter(None, options.features.split(",")))
     engines = tuple(options.engines.split(","))
+    partner = None if options.partner is None else options.partner.read_bytes()
+    setting = Setting(partner, options.heap)
     try:
-        compare(options.module.read_bytes(), options.seed, None, engines, optional)
+        compare(options.module.read_bytes(), options.seed, None, engines, optional, setting)
     except Difference as difference:
         return 0 if str(difference).startswith(f"{options.who}:") else 1
     except Exception:

@@ -9,16 +9,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from wattest.api import get_engine
 from wattest.conformance.campaign import process_pool
 from wattest.conformance.tools import run_wasm_tools, text_to_binary
-from wattest.fuzzing.equality import ENGINES, HOST_FUNCTIONS, Difference, Figures, compare
+from wattest.fuzzing.aimed import aimed
+from wattest.fuzzing.equality import (
+    ALONE,
+    ENGINES,
+    HOST_FUNCTIONS,
+    Difference,
+    Figures,
+    Setting,
+    compare,
+)
 from wattest.fuzzing.expressions import expressions
 from wattest.fuzzing.generate import generate_busy
+from wattest.fuzzing.legacy import legacy
 from wattest.fuzzing.locate import locate
 from wattest.fuzzing.reduce import reduced
 from wattest.fuzzing.targeted import targeted
@@ -29,9 +39,10 @@ __all__ = [
     "ENOUGH",
     "Campaign",
     "Found",
+    "case_of",
     "describe",
     "features",
-    "module_of",
+    "own",
     "rare_instructions",
     "report",
     "run_all",
@@ -68,7 +79,9 @@ def shared_features(
     """What all these engines execute, with the features that are turned on."""
     found = ALL | {"threads"} | optional
     for name in engines:
-        if name != "wasmtime":
+        if name == "wasmtime":
+            found -= {"legacy_exceptions"}
+        else:
             engine = get_engine(name)
             found &= engine.features | engine.optional
     return found
@@ -95,31 +108,71 @@ def _importer() -> bytes:
     return text_to_binary(f"(module {' '.join(lines)})")
 
 
-def text_of(seed: int, allowed: frozenset[str]) -> str | None:
-    """The text of a module of our own generators, None for one of smith's.
+HEAP = 6_000
+"""Fields that the objects of some modules may take, so that a collector looks for what is alive
+often."""
 
-    Every third is ours: of these every other is made of `expressions`, the rest `targeted`.
+
+@dataclass(frozen=True)
+class Own:
+    """A module of our own generators.
+
+    Attributes:
+        text: the module, in the text format.
+        partner: the text of its partner, or None.
+        heap: as in `Setting`.
+        reducible: whether `wattest.fuzzing.reduce` makes it smaller quickly.
     """
+
+    text: str
+    partner: str | None = None
+    heap: int | None = None
+    reducible: bool = False
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What it runs in."""
+        partner = None if self.partner is None else text_to_binary(self.partner)
+        return Setting(partner, self.heap)
+
+
+def own(seed: int, allowed: frozenset[str]) -> Own | None:
+    """The module of that seed, None for one of smith's.
+
+    Every third is ours: of these a quarter is made of `expressions`, a quarter is `targeted`, the
+    rest is `aimed`. With the older exceptions another third is made of
+    those.
+    """
+    if seed % 3 == 1 and "legacy_exceptions" in allowed:
+        return Own(legacy(seed, allowed))
     if seed % 3 != 2:
         return None
-    return targeted(seed, allowed) if seed % 2 else expressions(seed)
+    turn = seed // 3 % 4
+    if turn == 0:
+        return Own(expressions(random.Random(seed)), reducible=True)
+    if turn == 1:
+        return Own(targeted(random.Random(f"targeted {seed}"), allowed, seed // 12))
+    rng = random.Random(f"aimed {seed}")
+    return Own(aimed(rng, allowed), heap=HEAP if turn == 2 else None)
 
 
-def module_of(seed: int, folder: Path, allowed: frozenset[str] | None = None) -> bytes:
-    """The module of that seed.
+def case_of(
+    seed: int, folder: Path, allowed: frozenset[str] | None = None
+) -> tuple[bytes, Setting]:
+    """The module of that seed, and what it runs in.
 
     Args:
         folder: for a file that the generator reads.
         allowed: what it may use; `features` when None.
     """
     allowed = features() if allowed is None else allowed
-    text = text_of(seed, allowed)
-    if text is not None:
-        return text_to_binary(text)
+    ours = own(seed, allowed)
+    if ours is not None:
+        return text_to_binary(ours.text), ours.setting
     imports = folder / "imports.wasm"
     if not imports.exists():
         imports.write_bytes(_importer())
-    return generate_busy(seed, _mixed(seed, allowed), imports)
+    return generate_busy(seed, _mixed(seed, allowed), imports), ALONE
 
 
 @dataclass
@@ -168,10 +221,10 @@ def run_piece(
     with tempfile.TemporaryDirectory(prefix="wattest-") as folder:
         for seed in seeds:
             try:
-                binary = module_of(seed, Path(folder), allowed)
-                compare(binary, seed, figures, engines, optional)
+                binary, setting = case_of(seed, Path(folder), allowed)
+                compare(binary, seed, figures, engines, optional, setting)
             except Difference as difference:
-                found.append(_found(seed, binary, difference, engines, optional))
+                found.append(_found(seed, binary, difference, engines, optional, setting))
             except Exception as error:
                 lost.append((seed, f"{type(error).__name__}: {error}"))
     return figures, found, lost
@@ -183,10 +236,13 @@ def _found(
     difference: Difference,
     engines: tuple[str, ...],
     optional: frozenset[str],
+    setting: Setting,
 ) -> Found:
-    small, still = shrunk(seed, binary, difference, engines=engines, optional=optional)
-    text = _words(seed, small, difference, still)
-    place = locate(small, seed, engines, optional, str(still))
+    small, still = shrunk(
+        seed, binary, difference, engines=engines, optional=optional, setting=setting
+    )
+    text = _words(seed, small, difference, still, setting)
+    place = locate(small, seed, engines, optional, str(still), setting)
     return Found(seed, str(difference), f"{text}\n{place}", small, binary)
 
 
@@ -300,24 +356,32 @@ def run_all(seeds: Iterable[int], figures: Figures | None = None) -> tuple[Figur
     different = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
-            binary = module_of(seed, Path(folder))
+            binary, setting = case_of(seed, Path(folder))
             try:
-                compare(binary, seed, figures)
+                compare(binary, seed, figures, setting=setting)
             except Difference as found:
                 different.append(seed)
-                print(describe(seed, binary, found), file=sys.stderr, flush=True)
+                text = describe(seed, binary, found, setting)
+                print(text, file=sys.stderr, flush=True)
     return figures, different
 
 
-def describe(seed: int, binary: bytes, difference: Difference) -> str:
+def describe(seed: int, binary: bytes, difference: Difference, setting: Setting = ALONE) -> str:
     """A difference with its seed and the smallest module that shows one."""
-    small, still = shrunk(seed, binary, difference)
-    return _words(seed, small, difference, still)
+    small, still = shrunk(seed, binary, difference, setting=setting)
+    return _words(seed, small, difference, still, setting)
 
 
-def _words(seed: int, small: bytes, difference: Difference, still: Difference) -> str:
-    text = run_wasm_tools("print", stdin=small).stdout.decode("utf-8", "replace")
-    return f"seed {seed}: {difference}\nshrunk ({len(small)} bytes): {still}\n{text}"
+def _words(
+    seed: int, small: bytes, difference: Difference, still: Difference, setting: Setting
+) -> str:
+    def text(binary: bytes) -> str:
+        return run_wasm_tools("print", stdin=binary).stdout.decode("utf-8", "replace")
+
+    lines = [f"seed {seed}: {difference}", f"shrunk ({len(small)} bytes): {still}", text(small)]
+    if setting.partner is not None:
+        lines += ["its partner:", text(setting.partner)]
+    return "\n".join(lines)
 
 
 def shrunk(
@@ -328,25 +392,30 @@ def shrunk(
     *,
     engines: tuple[str, ...] = ENGINES,
     optional: frozenset[str] = frozenset(),
+    setting: Setting = ALONE,
 ) -> tuple[bytes, Difference]:
-    """A smaller module on which the same engine differs, and how."""
+    """A smaller module on which the same engine differs, and how; its partner stays whole."""
     who = str(difference).split(":")[0]
-    text = text_of(seed, shared_features(engines, optional))
-    if text is not None and binary == text_to_binary(text):
-        found = binary
-        if not seed % 2:
-            # Ours is much quicker, but it reads texts of `expressions` only.
-            smaller_text = reduced(text, lambda text: _differs(text, seed, who, engines, optional))
-            found = text_to_binary(smaller_text)
-    else:
-        found = binary
+    found = binary
+    ours = own(seed, shared_features(engines, optional))
+    if ours is not None and ours.reducible and binary == text_to_binary(ours.text):
+        # Ours is much quicker, but it reads texts of `expressions` only.
+        smaller_text = reduced(ours.text, lambda text: _differs(text, seed, who, engines, optional))
+        found = text_to_binary(smaller_text)
     if found == binary:
-        names = f"--engines {','.join(engines)} --features '{','.join(sorted(optional))}'"
-        python = f"'{sys.executable}' -m wattest.fuzzing"
-        judge = f"{python} --seed {seed} --who '{who}' {names}"
-        found = smaller(binary, judge, attempts)
+        with tempfile.TemporaryDirectory() as folder:
+            names = f"--engines {','.join(engines)} --features '{','.join(sorted(optional))}'"
+            if setting.partner is not None:
+                partner = Path(folder) / "partner.wasm"
+                partner.write_bytes(setting.partner)
+                names += f" --partner '{partner}'"
+            if setting.heap is not None:
+                names += f" --heap {setting.heap}"
+            python = f"'{sys.executable}' -m wattest.fuzzing"
+            judge = f"{python} --seed {seed} --who '{who}' {names}"
+            found = smaller(binary, judge, attempts)
     try:
-        compare(found, seed, None, engines, optional)
+        compare(found, seed, None, engines, optional, setting)
     except Difference as still:
         return found, still
     return binary, difference

@@ -99,6 +99,7 @@ class WasmtimeRun:
     Args:
         modules: the module and its probe, as `compiled` makes them.
         host: gives the type and the code of a host function of that name.
+        partner: the run of the module that it imports from as "partner", in whose store it is.
     """
 
     def __init__(
@@ -106,14 +107,19 @@ class WasmtimeRun:
         modules: Compiled,
         probe: Probe,
         host: Callable[[str], tuple[wasmtime.FuncType, Callable[..., Any]]] | None = None,
+        partner: WasmtimeRun | None = None,
     ) -> None:
         module, tester, engine = modules
-        self.store = wasmtime.Store(engine)
-        given = [
-            wasmtime.Func(self.store, *host(item.name or ""))
-            for item in module.imports
-            if host is not None
-        ]
+        self.store: wasmtime.Store
+        self.instance: wasmtime.Instance
+        self.store = wasmtime.Store(engine) if partner is None else partner.store
+        given: list[Any] = []
+        for item in module.imports:
+            name = item.name or ""
+            if partner is not None and item.module == "partner":
+                given.append(partner.instance.exports(self.store)[name])
+            elif host is not None:
+                given.append(wasmtime.Func(self.store, *host(name)))
         self.instance = self._stopping(lambda: wasmtime.Instance(self.store, module, given))
         exports = self.instance.exports(self.store)
         wanted = [exports[name] for name in probe.exports]
@@ -153,12 +159,26 @@ class WasmtimeRun:
 
 
 class Theirs:
-    """The same on wasmtime, in a form that `Run`'s can be brought into."""
+    """The same on wasmtime, in a form that `Run`'s can be brought into.
 
-    def __init__(self, binary: bytes, probe: Probe, features: frozenset[str] = frozenset()) -> None:
+    Args:
+        binaries: the module, and its partner or None.
+        probes: one for each module, in the same order.
+    """
+
+    def __init__(
+        self,
+        binaries: Sequence[bytes | None],
+        probes: Sequence[Probe],
+        features: frozenset[str] = frozenset(),
+    ) -> None:
         self.host_calls: list[tuple[object, ...]] = []
-        compiled = WasmtimeRun.compiled(binary, probe, features)
-        self.run = WasmtimeRun(compiled, probe, self._import)
+        self.runs: list[WasmtimeRun] = []
+        for binary, probe in reversed(list(zip(binaries, probes))):
+            assert binary is not None
+            compiled = WasmtimeRun.compiled(binary, probe, features)
+            partner = self.runs[0] if self.runs else None
+            self.runs.insert(0, WasmtimeRun(compiled, probe, self._import, partner))
 
     def _import(self, name: str) -> tuple[wasmtime.FuncType, Any]:
         valtypes = {"i32": wasmtime.ValType.i32, "i64": wasmtime.ValType.i64}
@@ -176,8 +196,8 @@ class Theirs:
             called,
         )
 
-    def call(self, name: str, args: Sequence[int]) -> Outcome:
+    def call(self, name: str, args: Sequence[int], which: int = 0) -> Outcome:
         try:
-            return ("returned", self.run.call(name, args))
+            return ("returned", self.runs[which].call(name, args))
         except Stopped as stopped:
             return ("trap", stopped.args[0])

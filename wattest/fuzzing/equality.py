@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattest import api
@@ -32,6 +32,7 @@ __all__ = [
     "HOST_FUNCTIONS",
     "Difference",
     "Figures",
+    "Setting",
     "compare",
     "host_answer",
 ]
@@ -114,6 +115,29 @@ class Figures:
     excused: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a module runs in.
+
+    Attributes:
+        partner: a module that is instantiated before, from whose exports it imports under the
+            name "partner"; its functions are called too.
+        heap: fields and elements that all objects may have at once; None: `Limits` says it.
+    """
+
+    partner: bytes | None = None
+    heap: int | None = None
+
+    def limits(self, rng: random.Random) -> Limits:
+        """Limits of a run; one of ten may have few frames."""
+        frames = rng.choice((3, 20, 60)) if rng.random() < 0.1 else 65_536
+        found = Limits(frames=frames, fuel=FUEL, wall_time=None)
+        return found if self.heap is None else replace(found, heap_fields=self.heap)
+
+
+ALONE = Setting()
+"""Of a module that needs no other."""
+
 Outcome = tuple[Any, ...]
 
 
@@ -122,6 +146,10 @@ class Run:
 
     Args:
         slices: None to give each call its fuel at once; a generator to give it in random pieces.
+        partner: of its `Setting`.
+
+    Attributes:
+        instances: the instance and, if there is one, its partner's; None as long as there is none.
     """
 
     def __init__(
@@ -132,9 +160,13 @@ class Run:
         slices: random.Random | None = None,
         features: frozenset[str] = frozenset(),
         count: Counter[str] | None = None,
+        partner: bytes | None = None,
     ) -> None:
         # Each engine validates for itself.
-        self.module = api.Module(binary, features=features)
+        self.modules = [
+            api.Module(item, features=features) for item in (binary, partner) if item is not None
+        ]
+        self.module = self.modules[0]
         self.counting = None if count is None else Counting(count)
         self.slices = slices
         self.store = api.Store(engine, limits)
@@ -142,12 +174,20 @@ class Run:
             self.counting.watch(self.store)
         self.host_calls: list[tuple[object, ...]] = []
         self.store.fuel_limit = FUEL
-        self.instance: api.Instance | None = None
+        self.instances: list[api.Instance | None] = [None for _ in self.modules]
         self.started = self._outcome(self._instantiate)
 
+    @property
+    def instance(self) -> api.Instance | None:
+        """That of the module itself."""
+        return self.instances[0]
+
     def _instantiate(self) -> None:
-        imports = {"host": {name: self._import(name) for name in HOST_FUNCTIONS}}
-        self.instance = api.Instance(self.module, imports, store=self.store)
+        imports: dict[str, Any] = {"host": {name: self._import(name) for name in HOST_FUNCTIONS}}
+        for place in reversed(range(len(self.modules))):
+            made = api.Instance(self.modules[place], imports, store=self.store)
+            self.instances[place] = made
+            imports["partner"] = made.exports
 
     def _import(self, name: str) -> HostFunc:
         params, results = HOST_FUNCTIONS[name]
@@ -185,10 +225,15 @@ class Run:
         except Trap as trap:
             return ("trap", trap.message, trap.backtrace)
 
-    def call(self, name: str, args: Sequence[Any]) -> Iterator[Outcome]:
-        """The call's outcome with `FUEL` units; when they do not suffice, also with `EXTRA`."""
-        assert self.instance is not None
-        func = self.instance.exports[name]
+    def call(self, name: str, args: Sequence[Any], which: int = 0) -> Iterator[Outcome]:
+        """The call's outcome with `FUEL` units; when they do not suffice, also with `EXTRA`.
+
+        Args:
+            which: the instance's place in ``instances``.
+        """
+        instance = self.instances[which]
+        assert instance is not None
+        func = instance.exports[name]
         types = func.type.results
 
         def shown(outcome: Outcome) -> Outcome:
@@ -228,23 +273,23 @@ class Run:
         """Everything that the run has left behind."""
         yield "fuel", self.store.fuel_used
         yield "host calls", tuple(self.host_calls)
-        if self.instance is None:
-            return
-        for name, item in self.instance.exports.items():
-            if isinstance(item, Global):
-                yield f"global {name!r}", _bits(item.type.valtype, item.value)
-            elif isinstance(item, Table):
-                yield f"table {name!r}", tuple(map(_reference, item._inst.elem))
-            elif isinstance(item, api.Memory):
-                yield f"memory {name!r}", bytes(item.buffer)
+        for which, instance in enumerate(self.instances):
+            whose = "partner's " if which else ""
+            for name, item in () if instance is None else instance.exports.items():
+                if isinstance(item, Global):
+                    yield f"{whose}global {name!r}", _bits(item.type.valtype, item.value)
+                elif isinstance(item, Table):
+                    yield f"{whose}table {name!r}", tuple(map(_reference, item._inst.elem))
+                elif isinstance(item, api.Memory):
+                    yield f"{whose}memory {name!r}", bytes(item.buffer)
 
 
 def _reference(value: Any) -> object:
-    """A reference, a function by its index, an object as no more than that."""
+    """A reference: a function by its module's length and its index, an object as just that."""
     if value is None:
         return None
     if isinstance(value, WasmFunc):
-        return ("func", value.index)
+        return ("func", len(value.module.module.binary), value.index)
     if isinstance(value, HostInst):
         return ("host", value.name)
     return ("i31", value) if isinstance(value, int) else ("object",)
@@ -270,22 +315,25 @@ def compare(
     figures: Figures | None = None,
     engines: Sequence[str] = ("reference", "accel", "wasmtime"),
     features: frozenset[str] = frozenset(),
+    setting: Setting = ALONE,
 ) -> None:
     """Run a module everywhere.
 
     Args:
-        binary: a module that imports nothing but `HOST_FUNCTIONS` and exports everything.
+        binary: a module that imports nothing but `HOST_FUNCTIONS`, and what its partner exports,
+            and exports everything.
         seed: decides arguments, limits and slices.
         figures: what to add to.
         engines: of `ENGINES`, one of wattest's first.
         features: those beyond WebAssembly 3.0 that it may use.
+        setting: what it runs in.
 
     Raises:
         Difference: two engines do not agree.
     """
     figures = figures if figures is not None else Figures()
     try:
-        _compare(binary, seed, figures, engines, features)
+        _compare(binary, seed, figures, engines, features, setting)
     except Difference as difference:
         excuse = _excuse(binary) if str(difference).startswith("wasmtime:") else None
         if excuse is None:
@@ -305,18 +353,19 @@ def _runs(
     seed: int,
     engines: Sequence[str],
     features: frozenset[str],
-    figures: Figures,
-    rng: random.Random,
+    setting: Setting,
+    count: Counter[str],
+    limits: Limits,
 ) -> dict[str, Run]:
-    few = rng.random() < 0.1
-    limits = Limits(frames=rng.choice((3, 20, 60)) if few else 65_536, fuel=FUEL, wall_time=None)
+    def run(name: str, **others: Any) -> Run:
+        return Run(binary, name, limits, features=features, partner=setting.partner, **others)
+
     runs = {}
     for name in engines:
         if name != "wasmtime":
-            count = figures.executed if name == "reference" else None
-            runs[name] = Run(binary, name, limits, features=features, count=count)
+            runs[name] = run(name, count=count if name == "reference" else None)
     if "accel" in runs:
-        runs["accel in slices"] = Run(binary, "accel", limits, random.Random(seed), features)
+        runs["accel in slices"] = run("accel", slices=random.Random(seed))
     return runs
 
 
@@ -326,21 +375,24 @@ def _compare(
     figures: Figures,
     engines: Sequence[str],
     features: frozenset[str],
+    setting: Setting,
 ) -> None:
     rng = random.Random(seed)
-    runs = _runs(binary, seed, engines, features, figures, rng)
+    limits = setting.limits(rng)
+    runs = _runs(binary, seed, engines, features, setting, figures.executed, limits)
     first = next(iter(runs))
     reference = runs[first]
-    _agree("slots of frames", {name: run.module._syntax.facts for name, run in runs.items()})
+    facts = {name: [module._syntax.facts for module in run.modules] for name, run in runs.items()}
+    _agree("slots of frames", facts)
     _agree("instantiation", {name: _started(run) for name, run in runs.items()})
     figures.modules += 1
     theirs: Any = None
-    probe = probe_for(reference.module)
+    probes = [probe_for(module) for module in reference.modules]
     if "wasmtime" in engines and reference.started[0] in ("returned", "trap", "thrown"):
         from wattest.fuzzing.engines import Theirs
 
         try:
-            theirs = Theirs(binary, probe, features)
+            theirs = Theirs((binary, setting.partner), probes, features)
         except Stopped as stopped:
             expected = _kind(reference.started)
             if ("trap", stopped.args[0]) != expected:
@@ -351,37 +403,45 @@ def _compare(
         figures.fuel.append(reference.store.fuel_used)
         figures.ended[reference.started[0]] += 1
         return
-    assert reference.instance is not None
-    for _ in range(CALLS):
-        for called, bits in probe.functions:
-            name = exported(probe, called)
-            numbers = arguments(rng, bits)
-            what = f"{name!r}{tuple(numbers)}"
-            types = reference.instance.exports[name].type
-            args = list(arguments_for(types.params, numbers))
-            outcomes = {key: list(run.call(name, args)) for key, run in runs.items()}
-            _agree(what, outcomes)
-            outcome = outcomes[first][-1]
-            figures.ended[outcome[0]] += 1
-            if outcome[0] in ("fuel", "exhausted", "limit"):
-                # wasmtime counts neither fuel nor frames as wattest does.
+    for which, called, bits in calls(probes):
+        name = exported(probes[which], called)
+        numbers = arguments(rng, bits)
+        what = f"{'partner: ' if which else ''}{name!r}{tuple(numbers)}"
+        instance = reference.instances[which]
+        assert instance is not None
+        types = instance.exports[name].type
+        args = list(arguments_for(types.params, numbers))
+        outcomes = {key: list(run.call(name, args, which)) for key, run in runs.items()}
+        _agree(what, outcomes)
+        outcome = outcomes[first][-1]
+        figures.ended[outcome[0]] += 1
+        if outcome[0] in ("fuel", "exhausted", "limit"):
+            # wasmtime counts neither fuel nor frames as wattest does.
+            theirs = None
+        if theirs is not None:
+            figures.with_wasmtime += 1
+            answer = theirs.call(called, numbers, which)
+            expected = _kind(outcome)
+            if outcome[0] == "returned":
+                expected = ("returned", list(_taken_apart(types.results, outcome[1])))
+            if answer == ("trap", "call stack exhausted"):
                 theirs = None
-            if theirs is not None:
-                figures.with_wasmtime += 1
-                answer = theirs.call(called, numbers)
-                expected = _kind(outcome)
-                if outcome[0] == "returned":
-                    expected = ("returned", list(_taken_apart(types.results, outcome[1])))
-                if answer == ("trap", "call stack exhausted"):
-                    theirs = None
-                elif answer != expected:
-                    raise Difference(f"wasmtime: {what}: {answer}, but here {expected}")
+            elif answer != expected:
+                raise Difference(f"wasmtime: {what}: {answer}, but here {expected}")
     states = {name: dict(run.state()) for name, run in runs.items()}
     for what in states[first]:
         _agree(what, {name: state[what] for name, state in states.items()})
     if theirs is not None:
-        _agree_with_wasmtime(reference, theirs, probe)
+        _agree_with_wasmtime(reference, theirs, probes)
     figures.fuel.append(reference.store.fuel_used)
+
+
+def calls(probes: Sequence[Probe]) -> Iterator[tuple[int, str, list[int]]]:
+    """The calls of a comparison, in order: the instance's place, and as in ``Probe.functions``."""
+    for _ in range(CALLS):
+        for which, probe in enumerate(probes):
+            for called, bits in probe.functions:
+                yield which, called, bits
 
 
 def _started(run: Run) -> tuple[object, ...]:
@@ -413,25 +473,28 @@ def _shown(value: object, other: object) -> str:
     return repr(value)
 
 
-def _agree_with_wasmtime(run: Run, theirs: Any, probe: Probe) -> None:
+def _agree_with_wasmtime(run: Run, theirs: Any, probes: Sequence[Probe]) -> None:
     def same(what: str, ours: object, other: object) -> None:
         if ours != other:
             raise Difference(f"wasmtime: {what}: {_shown(other, ours)}, but {_shown(ours, other)}")
 
     same("host calls", [call[:2] for call in run.host_calls], theirs.host_calls)
-    assert run.instance is not None
-    exports = run.instance.exports
-    for shown in probe.globals:
-        item = exports[exported(probe, shown)]
-        value = _bits(item.type.valtype, item.value)
-        same(shown, list(_taken_apart([item.type.valtype], [value])), theirs.run.call(shown, []))
-    for size, null in probe.tables:
-        elements = exports[exported(probe, size)]._inst.elem
-        same(size, [len(elements)], theirs.run.call(size, []))
-        nulls = [theirs.run.call(null, [index])[0] for index in range(len(elements))]
-        same(null, [int(value is None) for value in elements], nulls)
-    for name in probe.memories:
-        same(f"memory {name!r}", bytes(exports[name].buffer), theirs.run.memory(name))
+    for which, (probe, instance, other) in enumerate(zip(probes, run.instances, theirs.runs)):
+        assert instance is not None
+        whose, exports = "partner's " if which else "", instance.exports
+        for shown in probe.globals:
+            item = exports[exported(probe, shown)]
+            value = _bits(item.type.valtype, item.value)
+            ours = list(_taken_apart([item.type.valtype], [value]))
+            same(f"{whose}{shown}", ours, other.call(shown, []))
+        for size, null in probe.tables:
+            elements = exports[exported(probe, size)]._inst.elem
+            same(f"{whose}{size}", [len(elements)], other.call(size, []))
+            nulls = [other.call(null, [index])[0] for index in range(len(elements))]
+            same(f"{whose}{null}", [int(value is None) for value in elements], nulls)
+        for name in probe.memories:
+            ours_, theirs_ = bytes(exports[name].buffer), other.memory(name)
+            same(f"{whose}memory {name!r}", ours_, theirs_)
 
 
 def exported(probe: Probe, shown: str) -> str:

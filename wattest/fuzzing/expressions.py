@@ -64,12 +64,11 @@ class _Writer:
     """One module.
 
     Args:
-        seed: decides everything.
+        rng: decides everything.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
-        pick = self.rng
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = pick = rng
         self.signatures = [
             (
                 [pick.choice(TYPES) for _ in range(pick.choice((0, 1, 2, 2, 3, 5)))],
@@ -389,7 +388,7 @@ class _Writer:
         return text
 
 
-def expressions(seed: int) -> str:
-    """The module of that seed in the text format; it exports everything, and may import ``mix``
-    of module ``host``."""
-    return _Writer(seed).module()
+def expressions(rng: random.Random) -> str:
+    """A module in the text format, which ``rng`` decides; it exports everything, and may import
+    ``mix`` of module ``host``."""
+    return _Writer(rng).module()

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from wattest.engine import Limits
 from wattest.errors import WattestError
-from wattest.fuzzing.equality import CALLS, FUEL, Run, arguments, arguments_for, exported
+from wattest.fuzzing.equality import (
+    ALONE,
+    Run,
+    Setting,
+    arguments,
+    arguments_for,
+    calls,
+    exported,
+)
 from wattest.fuzzing.generate import probe_for
 from wattest.interp.disassemble import disassemble_function
 from wattest.interp.module import Module
@@ -26,8 +33,17 @@ _AROUND = 8
 _BORDERS = 20_000
 """Borders of a call that are kept at most."""
 
-Border = tuple[int, int, int, Any]
-"""Function index, byte offset, fuel used, and the plain state."""
+
+class Place(NamedTuple):
+    """An instruction: its module, the function's index, and its byte offset."""
+
+    module: Module
+    function: int
+    offset: int
+
+
+Border = tuple[Place, int, Any]
+"""Where it is, the fuel used, and the plain state."""
 
 
 class _Recorder:
@@ -46,12 +62,14 @@ class _Recorder:
         self.run.store.break_at = self.run.store.on_break = None
 
     def _border(self, machine: MachineView) -> int | None:
-        if len(self.borders) >= _BORDERS or self.run.instance is None:
+        instances = [item._inst for item in self.run.instances if item is not None]
+        if len(self.borders) >= _BORDERS or not instances:
             return None
         state = machine.state()
         frame = state.frames[0]
-        plain = plain_state(state, References([self.run.instance._inst]))
-        self.borders.append((frame.func.index, frame.offset, machine.store.fuel_used, plain))
+        plain = plain_state(state, References(instances))
+        place = Place(frame.func.module.module, frame.func.index, frame.offset)
+        self.borders.append((place, machine.store.fuel_used, plain))
         return 0
 
 
@@ -61,52 +79,53 @@ def locate(
     engines: Sequence[str],
     features: frozenset[str],
     message: str,
+    setting: Setting = ALONE,
 ) -> str:
     """The instructions around the first difference, as text; says so where it is not found.
 
     Args:
-        binary, seed, engines, features: as for `compare`.
+        binary, seed, engines, features, setting: as for `compare`.
         message: of the difference.
     """
     if not {"reference", "accel"} <= set(engines) or message.startswith("wasmtime:"):
         return "the states of wasmtime cannot be compared border by border"
     try:
-        found = _first_difference(binary, seed, features)
+        found = _first_difference(binary, seed, features, setting)
     except (WattestError, StateError, AttributeError, KeyError) as error:
         return f"the place of the first difference was not found: {error}"
     if found is None:
         return "the states at all segment borders are equal"
-    module, function, offset, what = found
-    return f"{what}\n{_lines(module, function, offset)}"
+    place, what = found
+    return f"{what}\n{_lines(place)}"
 
 
 def _first_difference(
-    binary: bytes, seed: int, features: frozenset[str]
-) -> tuple[Module, int, int, str] | None:
+    binary: bytes, seed: int, features: frozenset[str], setting: Setting
+) -> tuple[Place, str] | None:
     rng = random.Random(seed)
-    few = rng.random() < 0.1
-    limits = Limits(frames=rng.choice((3, 20, 60)) if few else 65_536, fuel=FUEL, wall_time=None)
-    runs = [Run(binary, name, limits, features=features) for name in ("reference", "accel")]
+    limits = setting.limits(rng)
+    runs = [
+        Run(binary, name, limits, features=features, partner=setting.partner)
+        for name in ("reference", "accel")
+    ]
     if any(run.instance is None for run in runs):
         return None
-    probe = probe_for(runs[0].module)
-    for _ in range(CALLS):
-        for called, bits in probe.functions:
-            name = exported(probe, called)
-            numbers = arguments(rng, bits)
-            assert runs[0].instance is not None
-            types = runs[0].instance.exports[name].type
-            args = list(arguments_for(types.params, numbers))
-            recorders = []
-            for run in runs:
-                with _Recorder(run) as recorder:
-                    list(run.call(name, args))
-                recorders.append(recorder)
-            found = _parting(recorders[0].borders, recorders[1].borders)
-            if found is not None:
-                border, what = found
-                text = f"in the call of {name!r}{tuple(numbers)}: {what}"
-                return runs[0].module._syntax, border[0], border[1], text
+    probes = [probe_for(module) for module in runs[0].modules]
+    for which, called, bits in calls(probes):
+        name = exported(probes[which], called)
+        numbers = arguments(rng, bits)
+        instance = runs[0].instances[which]
+        assert instance is not None
+        args = list(arguments_for(instance.exports[name].type.params, numbers))
+        recorders = []
+        for run in runs:
+            with _Recorder(run) as recorder:
+                list(run.call(name, args, which))
+            recorders.append(recorder)
+        found = _parting(recorders[0].borders, recorders[1].borders)
+        if found is not None:
+            border, what = found
+            return border[0], f"in the call of {name!r}{tuple(numbers)}: {what}"
     return None
 
 
@@ -114,18 +133,18 @@ def _parting(first: list[Border], second: list[Border]) -> tuple[Border, str] | 
     """The last border before two lists of them part."""
     before: Border | None = None
     for one, other in zip(first, second):
-        if one != other:
+        if one[1:] != other[1:] or one[0][1:] != other[0][1:]:
             where = before if before is not None else one
-            return where, f"after {one[2]} units of fuel the states differ; the segment before:"
+            return where, f"after {one[1]} units of fuel the states differ; the segment before:"
         before = one
     if len(first) != len(second) and before is not None:
-        return before, f"after {before[2]} units of fuel one engine goes on, the other does not:"
+        return before, f"after {before[1]} units of fuel one engine goes on, the other does not:"
     return None
 
 
-def _lines(module: Module, function: int, offset: int) -> str:
-    lines = disassemble_function(module, function).splitlines()
-    return "\n".join(_marked(lines, offset))
+def _lines(place: Place) -> str:
+    lines = disassemble_function(place.module, place.function).splitlines()
+    return "\n".join(_marked(lines, place.offset))
 
 
 def _marked(lines: list[str], offset: int) -> Iterator[str]:

@@ -3,8 +3,8 @@
 Each module takes a few themes: NaN payloads and rounding at the edges of types, addresses at the
 borders of pages and of 4 GiB, ``br_table`` with thousands of targets, deep nesting, huge frames,
 ``call_indirect`` into another instance's table entries, growth while the memory is in use, traps
-in nested calls, exceptions through tail calls, and every other numeric, vector and atomic
-instruction on edge values in a loop. All its functions are exported; it imports nothing.
+in nested calls, exceptions through tail calls, and every other numeric and vector instruction on
+edge values in a loop. All its functions are exported; it imports nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from wattest.interp.opcodes import OPCODES, Opcode
 from wattest.interp.types import F32, F64, I32, I64, V128
 
-__all__ = ["THEMES", "targeted"]
+__all__ = ["THEMES", "constant", "targeted"]
 
 _F32_EDGES = (
     0, 0x8000_0000, 1, 0x007F_FFFF, 0x0080_0000, 0x3F80_0000, 0xBF80_0000, 0x4B00_0000,
@@ -45,7 +45,7 @@ _PURE = [
 ]
 
 
-def _constant(kind: str, rng: random.Random) -> str:
+def constant(kind: str, rng: random.Random) -> str:
     if kind == "i32":
         return f"(i32.const {rng.choice((*_I32_EDGES, rng.getrandbits(32)))})"
     if kind == "i64":
@@ -86,7 +86,7 @@ def _operators(rng: random.Random, features: frozenset[str], turn: int) -> str:
         results = [_NUMBERS[kind] for kind in row.results or ()]  # type: ignore[index]
         out = []
         for _ in range(6):
-            out.append(_applied(row, [_constant(kind, rng) for kind in params], rng))
+            out.append(_applied(row, [constant(kind, rng) for kind in params], rng))
         gets = [f"(local.get {n})" for n in range(len(params))]
         out.append(_applied(row, gets, rng))
         funcs.append(
@@ -95,7 +95,7 @@ def _operators(rng: random.Random, features: frozenset[str], turn: int) -> str:
         )
         # Many times, so that a campaign runs every instruction often.
         again = " ".join(
-            _applied(row, [_constant(kind, rng) for kind in params], rng) + "(drop)" * len(results)
+            _applied(row, [constant(kind, rng) for kind in params], rng) + "(drop)" * len(results)
             for _ in range(4)
         )
         if "div" not in row.name and "rem" not in row.name and ".trunc_f" not in row.name:
@@ -125,7 +125,7 @@ def _borders(rng: random.Random, features: frozenset[str]) -> str:
         offset = rng.choice((0, 0, 1, 15, 65535, 65536, (1 << 32) - 1))
         at = rng.choice((address, max(0, address - offset)))
         others = [
-            _constant(_NUMBERS[kind], rng)  # type: ignore[index]
+            constant(_NUMBERS[kind], rng)  # type: ignore[index]
             for kind in (row.params or ())[1:]
         ]
         lane = f" {rng.randrange(row.lanes)}" if row.lanes else ""
@@ -138,33 +138,6 @@ def _borders(rng: random.Random, features: frozenset[str]) -> str:
             again = f"({row.text}{lane} {gets} {' '.join(others)})"
             drop = f"(drop {again})" if result else again
             funcs.append(f'(func (export "near{number}") (param i32) {drop})')
-    return "\n".join(funcs)
-
-
-def _atomics(rng: random.Random, turn: int) -> str:
-    """Eight atomic instructions at good and bad addresses; one module after the other takes the
-    next eight."""
-    rows = [row for row in OPCODES if row.feature == "threads" and row.width]
-    funcs = []
-    for number in range(8):
-        row = rows[(turn * 8 + number) % len(rows)]
-        params = [_NUMBERS[kind] for kind in (row.params or ())[1:]]  # type: ignore[index]
-        result = f"(result {_NUMBERS[row.results[0]]})" if row.results else ""  # type: ignore[index]
-        others = [_constant(kind, rng) for kind in params]
-        address = rng.choice((0, 65536, 131072)) + rng.randrange(-2, 2) * row.width
-        address = (address + rng.choice((0, 0, 0, row.width // 2))) & 0xFFFF_FFFF
-        text = f"({row.text} (i32.const {address}) {' '.join(others)})"
-        funcs.append(f'(func (export "atomic{number}") {result} {text})')
-        if "wait" not in row.name:
-            place = "(i32.and (local.get 0) (i32.const 0x10018))"
-            again = f"({row.text} offset=8 {place} {' '.join(others)})"
-            again = f"(drop {again})" if row.results else again
-            step = "(i32.add (local.get 0) (i32.const 8))"
-            funcs.append(
-                f'(func (export "atomic{number} often") (param i32) (local i32) (loop {again}'
-                f" (local.set 0 {step}) (br_if 0 (i32.lt_u"
-                " (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 20)))))"
-            )
     return "\n".join(funcs)
 
 
@@ -302,21 +275,19 @@ THEMES: dict[str, Callable[[random.Random, frozenset[str]], str]] = {
 """What a module can be about, beside the operators; each gives fields of a module."""
 
 
-def targeted(seed: int, features: frozenset[str]) -> str:
-    """The module of that seed.
+def targeted(rng: random.Random, features: frozenset[str], turn: int) -> str:
+    """A module in the text format; it imports nothing.
 
     Args:
-        seed: decides everything.
+        rng: decides everything but the operators.
         features: of `wattest.interp.features`, that it may use.
+        turn: which ten operators it has; they come round.
     """
-    rng = random.Random(f"targeted {seed}")
     chosen = [rng.choice(list(THEMES))]
     if rng.random() < 0.3:
         chosen += [name for name in ("growth", "indirect") if name in THEMES and name not in chosen]
     fields = [THEMES[name](rng, features) for name in chosen]
-    fields.append(_operators(rng, features, seed // 6))
-    if "threads" in features:
-        fields.append(_atomics(random.Random(f"atomics {seed}"), seed // 6))
+    fields.append(_operators(rng, features, turn))
     return "\n".join([
         "(module", '(memory (export "memory") 2 5)',
         '(data (i32.const 65520) "0123456789abcdef0123456789abcdef")', *fields, ")",

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wattest.api import Module, Store
 from wattest.audit.canonical import canonical_json
-from wattest.audit.commitments import COMMITMENTS_VERSION, Chain, Commitment, Committer
+from wattest.audit.commitments import (
+    COMMITMENTS_VERSION,
+    Chain,
+    Commitment,
+    Committer,
+    written_pages,
+)
 from wattest.audit.records import Commitments
 from wattest.errors import EvidenceError
-from wattest.interp.runtime import MemInst, ModuleInst
+from wattest.interp.runtime import ModuleInst
 from wattest.interp.state import MachineView
 from wattest.jobs.watch import Watcher
 
@@ -49,7 +55,7 @@ class CommitmentLog(Watcher):
     def on_break(self, machine: MachineView, instances: Sequence[ModuleInst]) -> int | None:
         """See `Watcher.on_break`."""
         if self._committer is None:
-            self._committer = Committer(instances, _dirty)
+            self._committer = Committer(instances, written_pages)
         store = machine.store
         used = store.fuel_used
         root = self._committer.root(machine, used)
@@ -62,10 +68,6 @@ class CommitmentLog(Watcher):
     def record(self) -> Commitments:
         """What a receipt says of them."""
         return Commitments(self.every, self._chain.count, self._chain.root)
-
-
-def _dirty(mem: MemInst) -> Iterable[int] | None:
-    return None if mem.dirty is None else mem.take_dirty()
 
 
 def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[bytes]:

@@ -150,6 +150,7 @@ c.memlen = 0
 if c.inst.mems != NULL:
     mem = c.inst.mems[0].base
     c.memlen = c.inst.mems[0].length
+    c.dirty = c.inst.mems[0].dirty
 pc = f.code
 if unlikely(fuel < 0):
     return stop_entry(pc, fp, mem, c, fuel, f.cost)
@@ -198,6 +199,7 @@ c.memlen = 0
 if c.inst.mems != NULL:
     mem = c.inst.mems[0].base
     c.memlen = c.inst.mems[0].length
+    c.dirty = c.inst.mems[0].dirty
 return NEXT(pc, fp, mem, c, fuel, r, d, s)
 """,
 )
@@ -451,8 +453,7 @@ o = (<cell_u64*>(pc + 6))[0]
 n = pc[4] & 255
 if o <= m.length and e <= m.length - o and e + o + n <= m.length:
     e = e + o
-    m.dirty[e >> 12] = 1
-    m.dirty[(e + n - 1) >> 12] = 1
+    note_store(m.dirty, e, n)
 """
     + go(8),
 )

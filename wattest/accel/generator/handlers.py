@@ -116,6 +116,11 @@ def go(size: int) -> str:
     return f"return NEXT(pc + {size}, fp, mem, c, fuel, r, d, s)"
 
 
+def noted(width: int) -> str:
+    """After a store of so many bytes to ``e`` of memory 0, where what is written is noted."""
+    return f"note_store(c.dirty, e, {width})"
+
+
 def named(valtype: object) -> str:
     return {I32: "i32", I64: "i64", F32: "f32", F64: "f64"}[valtype]  # type: ignore[index]
 
@@ -269,7 +274,6 @@ class Generator:
         # The same into memory 0, noting what is written (`TRACKED` further on in the numbers).
         self.family(f"TRACKED_{op.name}")
         assert self.ids[f"TRACKED_{op.name}"] == self.ids[f"OP_{op.name}"] + TRACKED
-        last = [f"m.dirty[(e + {op.width - 1}) >> 12] = 1"] if op.width > 1 else []
         for combo in STORES:
             size = 8 if combo[1] == "i" and t in ("i64", "f64") else 6
             body = [
@@ -278,12 +282,10 @@ class Generator:
                 f"if unlikely(e + {op.width} > c.memlen):",
                 "    TRAP(TRAP_MEMORY)",
                 put,
-                "m = c.inst.mems[0]",
-                "m.dirty[e >> 12] = 1",
-                *last,
+                noted(op.width),
                 go(size),
             ]
-            locals_ = ["uint64_t e", "MemRec* m", f"{CTYPES[t]} a"]
+            locals_ = ["uint64_t e", f"{CTYPES[t]} a"]
             self.handler(f"{op.name}_{combo}_tracked", locals_, body)
 
     # Fused cells
@@ -436,19 +438,22 @@ class Generator:
             else f"st{width}(mem + e, <uint{width}_t>{value})"
         )
         self.pair_ids["i32.add", combo, op.name, "rs"] = len(self.names)
-        self.handler(
-            f"i32.add_{combo}_{op.name}",
-            [*locals_, "uint64_t e", f"{CTYPES[t]} v"],
-            [
-                *body,
-                f"v = {slot(t, 'pc[5]')}",
-                "e = <uint64_t>p + <uint32_t>pc[4]",
-                f"if unlikely(e + {op.width} > c.memlen):",
-                "    TRAP(TRAP_MEMORY)",
-                put,
-                go(6),
-            ],
-        )
+        # The one behind it notes what it writes.
+        for name, note in (("", []), ("_tracked", [noted(op.width)])):
+            self.handler(
+                f"i32.add_{combo}_{op.name}{name}",
+                [*locals_, "uint64_t e", f"{CTYPES[t]} v"],
+                [
+                    *body,
+                    f"v = {slot(t, 'pc[5]')}",
+                    "e = <uint64_t>p + <uint32_t>pc[4]",
+                    f"if unlikely(e + {op.width} > c.memlen):",
+                    "    TRAP(TRAP_MEMORY)",
+                    put,
+                    *note,
+                    go(6),
+                ],
+            )
 
     def one(self, name: str, locals_: list[str], body: str) -> None:
         """A family of one; the body as text."""

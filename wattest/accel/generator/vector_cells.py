@@ -79,7 +79,7 @@ def _plain(g: Generator, op: Opcode) -> None:
 
 
 def _memory(g: Generator, op: Opcode) -> None:
-    from wattest.accel.generator.handlers import go, read
+    from wattest.accel.generator.handlers import go, noted, read
 
     name = "v_" + op.name.replace(".", "_")
     args = ["v_get(fp + pc[3])"] if _vectors(op) else []
@@ -90,15 +90,18 @@ def _memory(g: Generator, op: Opcode) -> None:
         return f"v_put(fp + pc[4], {call})" if op.results else call
 
     g.family(f"VEC_{op.name}")
-    for mode in "sr":
-        body = [
-            f"e = <uint64_t>({read('i32', mode, 2)}) + <uint32_t>pc[5]",
-            f"if unlikely(e + {op.width} > c.memlen):",
-            "    TRAP(TRAP_MEMORY)",
-            access("mem + e"),
-            go(8),
-        ]
-        g.handler(f"{op.name}_{mode}", ["uint64_t e"], body)
+    # Of stores the third and fourth note what they write.
+    for kind, note in (("", []), ("_tracked", [noted(op.width)]))[: 1 if op.results else 2]:
+        for mode in "sr":
+            body = [
+                f"e = <uint64_t>({read('i32', mode, 2)}) + <uint32_t>pc[5]",
+                f"if unlikely(e + {op.width} > c.memlen):",
+                "    TRAP(TRAP_MEMORY)",
+                access("mem + e"),
+                *note,
+                go(8),
+            ]
+            g.handler(f"{op.name}_{mode}{kind}", ["uint64_t e"], body)
     g.family(f"VECMEM_{op.name}")
     body = ["m = c.inst.mems[pc[5]]", *far(op.width, "(<cell_u64*>(pc + 8))[0]")]
     body += [access("m.base + e"), go(10)]

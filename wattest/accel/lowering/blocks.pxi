@@ -1,28 +1,31 @@
 # Dead code, `if`, `else`, `end`.
 
-cdef bint skip_dead(Low* l) noexcept nogil:
-    """Pass over what cannot be reached, up to the `else` or `end` of the current block.
+cdef uint8_t skip_dead(Low* l) noexcept nogil:
+    """Pass over what cannot be reached, up to what ends the current block or its part.
 
-    Returns whether it is an `else`; it has been read."""
+    Returns the opcode of that `else`, `catch`, `catch_all`, `end` or `delegate`; it has been read,
+    its immediate has not."""
     cdef int32_t depth = 0
     cdef uint8_t op
-    cdef uint64_t n
-    cdef uint64_t i
     while True:
         l.at = here(l)
         op = l.p[0]
         l.p += 1
-        if op == 0x0B:
+        if op == 0x0B or op == 0x18:
             if depth == 0:
-                return False
+                return op
             depth -= 1
-        elif op == 0x05:
+            if op == 0x18:
+                leb_u(&l.p)
+        elif op == 0x05 or op == 0x07 or op == 0x19:
             if depth == 0:
-                return True
+                return op
+            if op == 0x07:
+                leb_u(&l.p)
         elif op == 0x1F:
             depth += 1
             skip_try_table(l)
-        elif op == 0x02 or op == 0x03 or op == 0x04:
+        elif op == 0x02 or op == 0x03 or op == 0x04 or op == 0x06:
             depth += 1
             if l.p[0] == 0x63 or l.p[0] == 0x64:
                 l.p += 1
@@ -58,7 +61,7 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
     elif (
         op == 0x0C or op == 0x0D or op == 0x10 or op == 0x12 or 0x20 <= op <= 0x26
         or op == 0x3F or op == 0x40 or op == 0xD2 or op == 0x08 or op == 0x14 or op == 0x15
-        or op == 0xD5 or op == 0xD6
+        or op == 0xD5 or op == 0xD6 or op == 0x09
     ):
         leb_u(&l.p)
     elif op == 0xFC:
@@ -142,25 +145,42 @@ cdef void lower_if(Low* l) noexcept nogil:
     b.other = edge
     barrier(l)
 
+cdef void jump_to_end(Low* l, Label* b) noexcept nogil:
+    """From the end of a part of a block, past the others; what is open there goes on behind."""
+    cdef int32_t pos
+    cdef int32_t group
+    settle_results(l, b)
+    pos = emit(l, H_BR, 4)
+    # Until its place is known a jump names the one before.
+    l.code[pos + 2] = b.jump
+    l.code[pos + 3] = 0
+    b.jump = pos + 2
+    edge_to(l, pos + 2, 0)
+    if l.sites >= 0:
+        group = new_node(l, 0)
+        if group >= 0:
+            l.nodes[group].child = l.sites
+            l.nodes[group].ended = l.count
+            l.nodes[group].next = b.aside
+            b.aside = group
+        l.sites = -1
+
+cdef void settle_results(Low* l, Label* b) noexcept nogil:
+    """Bring a block's results to where they belong."""
+    cdef int32_t pos
+    settle_top(l, b.results)
+    if b.kind == KIND_HANDLER and b.results:
+        # Under them lies the exception.
+        pos = emit(l, H_MOVE_MANY, 6)
+        l.code[pos + 2] = slot_of(l, b.height + 1)
+        l.code[pos + 3] = slot_of(l, b.height)
+        l.code[pos + 4] = b.results
+
 cdef void lower_else(Low* l, bint reachable) noexcept nogil:
     """End of a then-branch."""
     cdef Label* b = label(l, 0)
-    cdef int32_t pos
-    cdef int32_t group
-    cdef int32_t i
     if reachable:
-        settle_top(l, b.results)
-        pos = emit(l, H_BR, 4)
-        b.jump = pos + 2
-        l.code[pos + 3] = 0
-        edge_to(l, pos + 2, 0)
-        if l.sites >= 0:
-            group = new_node(l, 0)
-            if group >= 0:
-                l.nodes[group].child = l.sites
-                l.nodes[group].ended = l.count
-            b.aside = group
-            l.sites = -1
+        jump_to_end(l, b)
     pop_to(l, b.height)
     b.kind = KIND_ELSE
     l.code[b.other] = <int32_t>l.length - b.other
@@ -174,26 +194,34 @@ cdef void lower_else(Low* l, bint reachable) noexcept nogil:
 cdef bint lower_end(Low* l, bint reachable) noexcept nogil:
     """End of a block; returns whether what follows can be reached."""
     cdef Label* b = label(l, 0)
-    cdef int32_t i
+    cdef int32_t jump
+    cdef int32_t node
     cdef bint joined = (
         b.fixups >= 0 or b.jump >= 0 or b.other >= 0
     )
     cdef bint after = reachable or joined
     if b.clauses:
-        region(l, b.target, <int32_t>l.length, b.first, b.clauses)
-    if joined:
+        region(
+            l, b.target, b.ended if b.kind == KIND_HANDLER else <int32_t>l.length, b.first,
+            b.clauses, b.opened,
+        )
+    if joined or b.kind == KIND_HANDLER:
         if reachable:
-            settle_top(l, b.results)
-        if b.jump >= 0:
-            l.code[b.jump] = <int32_t>l.length - b.jump
+            settle_results(l, b)
+        while b.jump >= 0:
+            jump = b.jump
+            b.jump = l.code[jump]
+            l.code[jump] = <int32_t>l.length - jump
         if b.other >= 0:
             l.code[b.other] = <int32_t>l.length - b.other
             edge_to(l, b.other, here(l))
             note_edge(l, b.other, b.height, b.results, slot_of(l, b.height), <int32_t>l.length)
             open_site(l, b.other + 1)
         arrive(l, b)
-        if b.aside >= 0:
-            open_node(l, b.aside)
+        while b.aside >= 0:
+            node = b.aside
+            b.aside = l.nodes[node].next
+            open_node(l, node)
         pop_to(l, b.height)
         push_slots(l, b.results, b.wide_results)
         barrier(l)

@@ -279,7 +279,7 @@ cdef void lower_br_table(Low* l) noexcept nogil:
             # The values are still where the stub will find them.
             note_edge(l, edge, b.height, values, slot_of(l, height - values), stub)
             if b.kind == KIND_LOOP:
-                l.code[edge + 1] = <int32_t>l.loops[b.loop]
+                charge_loop(l, b, edge + 1)
                 edge_to(l, edge, b.offset)
             else:
                 stub_edge(l, b, edge)

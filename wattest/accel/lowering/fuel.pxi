@@ -27,6 +27,14 @@ cdef inline void open_site(Low* l, int32_t pos) noexcept nogil:
     """From here on instructions are paid at `pos`: the place of a cost in the code."""
     open_node(l, new_node(l, pos))
 
+cdef void loop_costs(Low* l, int64_t* known, int64_t cost) noexcept nogil:
+    """A loop's first segment ends: what it costs is known, also where that was waited for."""
+    cdef int32_t node = <int32_t>(-2 - known[0])
+    while node >= 0:
+        l.code[l.nodes[node].pos] = <int32_t>cost
+        node = l.nodes[node].next
+    known[0] = cost
+
 cdef void close_list(Low* l, int32_t node, int64_t count) noexcept nogil:
     cdef Node* n
     cdef int64_t cost
@@ -49,7 +57,7 @@ cdef void close_list(Low* l, int32_t node, int64_t count) noexcept nogil:
                 elif n.pos == SITE_ENTRY:
                     l.func.cost = cost
                 else:
-                    l.loops[SITE_LOOPS - n.pos] = cost
+                    loop_costs(l, &l.loops[SITE_LOOPS - n.pos], cost)
             node = following
         if pending < 0:
             return

@@ -17,11 +17,7 @@ cdef void lower_body(Low* l) noexcept nogil:
     open_site(l, SITE_ENTRY)
     while not l.failed:
         if not reachable:
-            if skip_dead(l):
-                lower_else(l, False)
-                reachable = True
-                continue
-            op = 0x0B
+            op = skip_dead(l)
         else:
             l.at = here(l)
             op = l.p[0]
@@ -35,7 +31,15 @@ cdef void lower_body(Low* l) noexcept nogil:
                 return
             continue
         if op == 0x05:
-            lower_else(l, True)
+            lower_else(l, reachable)
+            reachable = True
+            continue
+        if op == 0x07 or op == 0x19:
+            lower_catch(l, op == 0x19, reachable)
+            reachable = True
+            continue
+        if op == 0x18:
+            reachable = lower_delegate(l, reachable)
             continue
         l.count += 1
         if op == 0x20:
@@ -168,6 +172,11 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_aggregate(l)
         elif op == 0x1F:
             lower_try_table(l)
+        elif op == 0x06:
+            lower_try(l)
+        elif op == 0x09:
+            lower_rethrow(l)
+            reachable = False
         elif op == 0x08:
             lower_throw(l)
             reachable = False

@@ -12,16 +12,8 @@ cdef void connect(Low* l, Label* b, int32_t edge, bint charged) noexcept nogil:
     if b.kind == KIND_LOOP:
         l.code[edge] = b.target - edge
         l.code[edge + 1] = 0
-        if charged and l.loops[b.loop] >= 0:
-            l.code[edge + 1] = <int32_t>l.loops[b.loop]
-        elif charged:
-            # From a try_table in the loop's first segment, which is still open.
-            node = new_node(l, edge + 1)
-            if node < 0:
-                return
-            l.nodes[node].open = b.began
-            l.nodes[node].next = l.sites
-            l.sites = node
+        if charged:
+            charge_loop(l, b, edge + 1)
         edge_to(l, edge, b.offset)
         note_edge(l, edge, b.height, b.params, slot_of(l, b.height), b.target)
         return
@@ -33,6 +25,19 @@ cdef void connect(Low* l, Label* b, int32_t edge, bint charged) noexcept nogil:
     l.nodes[node].next = b.fixups
     l.code[edge + 1] = 0
     b.fixups = node
+
+cdef void charge_loop(Low* l, Label* b, int32_t pos) noexcept nogil:
+    """The cost at `pos` is that of the loop's first segment."""
+    cdef int32_t node
+    cdef int64_t* known = &l.loops[b.loop]
+    if known[0] >= 0:
+        l.code[pos] = <int32_t>known[0]
+        return
+    # It is still open: before a try_table's clauses, or in a handler of an older try.
+    node = new_node(l, pos)
+    if node >= 0:
+        l.nodes[node].next = <int32_t>(-2 - known[0])
+        known[0] = -2 - <int64_t>node
 
 cdef void arrive(Low* l, Label* b) noexcept nogil:
     """The label is here: lead its edges to this place and open their costs."""
@@ -71,9 +76,10 @@ cdef Label* push_label(Low* l, int32_t kind, BlockType* t) noexcept nogil:
     b.aside = -1
     b.loop = -1
     b.target = 0
+    b.ended = -1
     b.offset = 0
-    b.first = b.clauses = 0
-    b.began = l.count
+    b.opened = l.at
+    b.first = b.final = b.clauses = 0
     return b
 
 cdef uint8_t WIDE[2]

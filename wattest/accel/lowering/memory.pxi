@@ -50,7 +50,8 @@ cdef void lower_load(Low* l, int32_t op) noexcept nogil:
 cdef void mark(Low* l, int32_t at, uint32_t memory, int32_t width, uint64_t offset) noexcept nogil:
     """Before a store that does not do so itself: note what it is going to write, if that is wanted.
 
-    `at` is the slot of the address. Every store must be of `TRACKED` or come behind such a cell."""
+    `at` is the slot of the address. In code that notes what it writes, every store must be one that
+    calls `note_store` itself or come behind such a cell."""
     cdef int32_t pos
     if not l.inst.tracked:
         return
@@ -88,11 +89,11 @@ cdef void lower_store(Low* l, int32_t op) noexcept nogil:
         may_trap(l, pos)
         return
     if in_register(l, address, l.height, 1):
-        # Fused stores do not note what they write.
-        if value.kind != IN_CONST and not l.inst.tracked:
+        if value.kind != IN_CONST:
             which = fused(l, op, 0)
             if which >= 0:
                 at_b = entry_slot(l, value, l.height + 1)
+                which += 1 if l.inst.tracked else 0
                 pos = emit_fused(l, which, <int32_t><uint32_t>offset)
                 l.code[pos + 5] = at_b
                 may_trap(l, pos)

@@ -10,6 +10,12 @@ cdef enum:
     KIND_IF = 2
     KIND_ELSE = 3
     KIND_FUNC = 4
+    KIND_TRY = 5                 # the body of an older try
+    KIND_HANDLER = 6             # its catch or catch_all
+
+    CLAUSE_UNDER = 4             # kind of an older clause: the exception lies under its values
+    PAST_HERE = -1               # instead of a number of clauses: the frame is gone
+    DELEGATES = -2               # the exception goes on as if thrown in another block
 
     SITE_ENTRY = -2
     SITE_LOOPS = -3
@@ -43,13 +49,14 @@ cdef struct Label:
     int32_t height
     int32_t fixups
     int32_t other
-    int32_t jump
-    int32_t aside
+    int32_t jump                 # the last jump to the end from one of its parts, or -1
+    int32_t aside                # the fuel sites open at these jumps
     int32_t loop
-    int32_t target               # of a loop, or where the body of a try_table begins
+    int32_t target               # of a loop, or where the body of a try begins
+    int32_t ended                # where the body of an older try ends, or -1
     uint32_t offset
-    int32_t first, clauses       # of a try_table
-    int64_t began                # instructions before it
+    uint32_t opened              # byte offset of its instruction, 0 of a function
+    int32_t first, final, clauses  # of a try_table or try
 
 cdef struct BlockType:
     int32_t params, results
@@ -67,13 +74,16 @@ cdef struct Place:
     int32_t pos
     uint32_t offset
 
-# What of the code the clauses of a try_table cover, the innermost ones first
+# What of the code the clauses of a try_table or try cover, the innermost ones first
 cdef struct Try:
     int32_t start, end
     int32_t first, count
+    uint32_t opened              # byte offset of its instruction, 0 with PAST_HERE
+    uint32_t target              # with DELEGATES: that of the block to go on from
 
 cdef struct Clause:
-    int32_t kind                 # of the binary format: 1 and 3 hand the exception on
+    int32_t kind                 # of the binary format: 1 and 3 hand the exception on; or CLAUSE_UNDER
+    int32_t next
     RType* tag                   # NULL: all
     int32_t pos                  # the cell that leads to its label
     int32_t slot                 # where the label's values begin
@@ -150,6 +160,8 @@ cdef struct Low:
     int32_t nnodes, nodes_room
     int32_t sites
     int64_t count
+    # What each loop's first segment costs; while that is open -1, or -2 less the node of the last
+    # place that waits for it
     int64_t* loops
     int32_t nloops, loops_room
     # Where operands are (lowering/notes.pxi), or NULL: not wanted

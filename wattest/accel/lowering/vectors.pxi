@@ -96,6 +96,7 @@ cdef void lower_vector_memory(Low* l, VectorInfo* v) noexcept nogil:
     cdef int32_t lane = 0
     cdef int32_t source = 0
     cdef int32_t at = 0
+    cdef int32_t number
     cdef int32_t pos
     cdef Entry* e
     cdef bint away
@@ -115,14 +116,13 @@ cdef void lower_vector_memory(Low* l, VectorInfo* v) noexcept nogil:
         l.code[pos + 5] = <int32_t>memory
         (<cell_u64*>(l.code + pos + 8))[0] = offset
     else:
-        if in_register(l, e, l.height, 1) and (v.result or not l.inst.tracked):
+        number = v.family + (2 if l.inst.tracked and not v.result else 0)
+        if in_register(l, e, l.height, 1):
             to_register(l)
-            pos = emit(l, v.family + 1, 8)
+            pos = emit(l, number + 1, 8)
         else:
             at = entry_slot(l, e, l.height)
-            if not v.result:
-                mark(l, at, memory, v.width, offset)
-            pos = emit(l, v.family, 8)
+            pos = emit(l, number, 8)
         l.code[pos + 5] = <int32_t><uint32_t>offset
     l.code[pos + 2] = at
     l.code[pos + 3] = source

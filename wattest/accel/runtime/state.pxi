@@ -312,28 +312,40 @@ cdef class State:
         cdef int32_t k
         cdef int64_t pos
         cdef uint32_t count
+        cdef uint32_t bound
         cdef bint inside = not by_host
         func = c.func if by_host else self.find(<uint64_t>pc)
         while True:
             if inside:
                 low = <Lowered*>func.lowered
                 pos = pc - low.code
+                bound = 0xFFFFFFFF
                 for i in range(low.ntries):
                     t = &low.tries[i]
-                    if not t.start <= pos < t.end:
+                    if not t.start <= pos < t.end or t.opened > bound:
                         continue
-                    if t.count < 0:
+                    if t.count == PAST_HERE:
                         break
-                    for k in range(t.first, t.first + t.count):
+                    if t.count == DELEGATES:
+                        # As if thrown in that block, of which the blocks around began before.
+                        bound = t.target
+                        continue
+                    k = t.first
+                    for _ in range(t.count):
                         clause = &low.clauses[k]
+                        k = clause.next
                         if clause.tag != NULL and clause.tag != o.type:
                             continue
                         count = 0
+                        callee = fp + clause.slot
+                        if clause.kind == CLAUSE_UNDER:
+                            callee[0] = slot
+                            callee += 1
                         if clause.tag != NULL:
                             count = o.type.slots
-                            memcpy(fp + clause.slot, o.slots, 8 * <size_t>count)
+                            memcpy(callee, o.slots, 8 * <size_t>count)
                         if clause.kind & 1:
-                            fp[clause.slot + <int32_t>count] = slot
+                            callee[count] = slot
                         c.pc = low.code + clause.pos
                         c.fp = fp
                         c.inst = func.inst
@@ -712,6 +724,7 @@ cdef class State:
         self.ctx.memlen = 0
         if self.ctx.inst.mems != NULL:
             self.ctx.memlen = self.ctx.inst.mems[0].length
+            self.ctx.dirty = self.ctx.inst.mems[0].dirty
         return 0
 
     cdef int run(self) except -1:

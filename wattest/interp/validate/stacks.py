@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wattest.interp.decode import decode_body
+from wattest.interp.features import OPTIONAL, SUPPORTED
 from wattest.interp.module import FuncFacts, Module
 from wattest.interp.types import V128, ValType
 from wattest.interp.validate.body import BodyValidator
@@ -34,8 +35,9 @@ class StackTypes:
             contexts.append(context)
             return module.facts or (), ()
 
-        # A copy: validation fills in what the module has been given already.
-        validate_module(replace(module), check_bodies=keep)
+        # A copy: validation fills in what the module has been given already. It may have been valid
+        # for its store only.
+        validate_module(replace(module), features=SUPPORTED | OPTIONAL, check_bodies=keep)
         self._bodies = BodyValidator(contexts[0])
         self._known: dict[tuple[int, int], tuple[ValType | None, ...]] = {}
 
