@@ -2,8 +2,9 @@
 
 ``python -m tests.accel.compare_bodies --count 200000`` (with the repository's root on the path)
 compares both on random bodies over a module that has something of every kind, and on mutated
-bodies of real modules and of modules that ``wasm-tools smith`` makes. Verdicts and facts must be
-the same. Case ``index`` of a ``seed`` is always the same. What differs is printed.
+bodies of real modules, of modules that ``wasm-tools smith`` makes and of those of our own
+generators. Verdicts and facts must be the same. Case ``index`` of a ``seed`` is always the same.
+What differs is printed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,19 @@ from wattest.errors import DecodeError, ModuleError, ValidationError
 from wattest.interp.decode import decode_body, decode_module
 from wattest.interp.module import Code, Func, FuncFacts, Module
 from wattest.interp.opcodes import OPCODES, Opcode
-from wattest.interp.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, ValType
+from wattest.interp.types import (
+    ANYREF,
+    EXNREF,
+    EXTERNREF,
+    F32,
+    F64,
+    FUNCREF,
+    I32,
+    I64,
+    V128,
+    RefType,
+    ValType,
+)
 from wattest.interp.validate.body import BodyValidator
 from wattest.interp.validate.context import Context, Invalid
 from wattest.interp.validate.module import _ModuleValidator
@@ -36,28 +49,77 @@ PRELUDE = """
   (type $f3 (func (param funcref externref) (result funcref)))
   (type $f4 (func (result i32))) (type $f5 (func (param i32 i32 i32) (result i32 i32)))
   (type $f6 (func (result i32 i32))) (type $f7 (func (param f32 f64) (result f32 f64)))
+  (rec (type $s0 (sub (struct (field i32) (field (mut i64)))))
+    (type $s1 (sub $s0 (struct (field i32) (field (mut i64)) (field (mut (ref null $s0)))))))
+  (type $s2 (struct (field i8) (field (mut i16)) (field (mut f64)) (field v128)))
+  (type $s3 (struct (field (ref $s0)))) (type $a0 (array (mut i8))) (type $a1 (array (mut i32)))
+  (type $a2 (sub (array (ref null $s0)))) (type $a3 (array (mut (ref null $s1))))
+  (type $a4 (array (mut funcref))) (type $a5 (array (mut v128)))
+  (type $h0 (sub (func (param (ref null $s1)) (result (ref null $s0)))))
+  (type $h1 (sub $h0 (func (param (ref null $s0)) (result (ref $s1)))))
+  (type $f8 (func (param (ref $s0) eqref) (result anyref))) (type $f9 (func (result (ref $s0))))
+  (type $s4 (sub (struct (field i32) (field (mut i64)))))
+  (type $f10 (func (param (ref null $s0) i64)))
+  (type $f11 (func (result (ref null $s0) i64 exnref)))
   (func $g0 (import "" "") (type $f1)) (func $g1 (import "" "") (type $f2))
+  (tag $e0) (tag $e1 (param i32)) (tag $e2 (type $f10))
   (table $t0 2 funcref) (table $t1 2 externref) (table $t2 2 funcref)
+  (table $t3 2 (ref null $h0)) (table $t4 2 anyref) (table $t5 2 (ref null $s1))
   (memory $m0 1) (memory $m1 1)
   (global $a i32 (i32.const 0)) (global $b (mut i64) (i64.const 0))
   (global $c (mut funcref) (ref.null func)) (global $d (mut externref) (ref.null extern))
   (global $e (mut f32) (f32.const 0)) (global $f (mut f64) (f64.const 0))
+  (global $g (mut (ref null $s0)) (ref.null $s0)) (global $h (ref $s1) (struct.new_default $s1))
   (elem $e0 func $g0) (elem $e1 funcref (ref.func $g1)) (elem $e2 externref (ref.null extern))
+  (elem $e3 (ref null $h1) (ref.null $h1)) (elem $e4 (ref null $s1) (ref.null $s1))
   (data $d0 "x") (data $d1 "y")
   (func $h0 (type $f0) DATA) (func $h1 (type $f4) i32.const 0) (func $h2 (type $f6) unreachable)
 )
 """
 LOCALS: tuple[tuple[int, ValType], ...] = (
-    (2, I32), (0, F32), (1, I64), (1, F32), (1, F64), (1, FUNCREF), (1, EXTERNREF), (70, I32)
+    (2, I32), (0, F32), (1, I64), (1, F32), (1, F64), (1, FUNCREF), (1, EXTERNREF), (1, V128),
+    (1, RefType(True, 8)), (2, RefType(False, 8)), (1, RefType(False, 9)), (1, EXNREF), (1, ANYREF),
+    (1, RefType(True, 12)), (1, RefType(False, 18)), (1200, I32), (3, RefType(False, 8)), (9, I64)
 )  # fmt: skip
 _INDICES = {
-    "local": 79, "func": 5, "type": 8, "table": 3, "memory": 2, "global": 6, "elem": 3, "data": 2,
-    "label": 4, "tag": 1, "field": 1, "u32": 2,
+    "func": 5, "type": 25, "table": 6, "memory": 2, "global": 8, "elem": 5, "data": 2, "label": 4,
+    "tag": 3, "field": 3, "u32": 2,
 }  # fmt: skip
-_VALUES = [b"\x7f", b"\x7e", b"\x7d", b"\x7c", b"\x70", b"\x6f", b"\x63\x70", b"\x63\x6f", b"\x7b"]
+_HEAPS = [bytes([code]) for code in range(0x69, 0x75)]
+_HEAPS += [
+    bytes([code]) for code in (8, 8, 8, 9, 9, 9, 10, 11, 12, 13, 14, 15, 18, 18, 19, 24, 0, 40)
+]
+_VALUES = [
+    b"\x7f",
+    b"\x7e",
+    b"\x7d",
+    b"\x7c",
+    b"\x70",
+    b"\x6f",
+    b"\x63\x70",
+    b"\x63\x6f",
+    b"\x7b",
+] * 2
+_VALUES += [b"\x6e", b"\x6d", b"\x6b", b"\x69", b"\x71", b"\x74", b"\x6c", b"\x6a", b"\x63\x7f"]
+_VALUES += [null + heap for null in (b"\x63", b"\x64") for heap in _HEAPS]
 _KNOWN = [row for row in OPCODES if row.feature in KNOWN]
+_REFERENCES = [
+    row
+    for row in OPCODES
+    if row.feature in ("gc", "exceptions", "function_references", "legacy_exceptions")
+    or row.name
+    in ("local.get", "local.set", "local.tee", "br_table", "ref.null", "select_t", "end")
+]
 _OTHERS = [row for row in OPCODES if row.feature not in KNOWN]
-_REF_FUNC_HEAPS = [b"\x70", b"\x70", b"\x6f", b"\x6f", b"\x6e", b"\x00", b"\xf0\x7f"]
+_READ_HEAPS = [
+    *_HEAPS,
+    b"\x70",
+    b"\x6f",
+    b"\xf0\x7f",
+    b"\x88\x00",
+    b"\x88\x80\x80\x80\x00",
+    b"\x78",
+]
 
 
 @dataclass(frozen=True)
@@ -136,13 +198,15 @@ class Generator:
 
     def immediate(self, row: Opcode, kind: str) -> bytes:
         rng = self.random
+        if kind == "local":
+            return self.index(18) if rng.random() < 0.8 else self.index(1231)
         if kind in _INDICES:
             return self.index(_INDICES[kind])
         if kind == "blocktype":
             pick = rng.random()
             if pick < 0.3:
                 return b"\x40"
-            return rng.choice(_VALUES) if pick < 0.5 else self.index(8)
+            return rng.choice(_VALUES) if pick < 0.5 else self.index(27)
         if kind == "labels":
             count = rng.choice([0, 1, 2, 3, 9])
             return leb(count) + b"".join(self.index(4) for _ in range(count + 1))
@@ -169,15 +233,26 @@ class Generator:
         if kind == "zero":
             return b"\0" if rng.random() < 0.9 else rng.randbytes(1)
         if kind == "heaptype":
-            return rng.choice(_REF_FUNC_HEAPS)
+            return rng.choice(_READ_HEAPS)
+        if kind == "castop":
+            flags = bytes([rng.choice((0, 1, 2, 3, 1, 3, 4))])
+            return flags + self.index(4) + rng.choice(_READ_HEAPS) + rng.choice(_READ_HEAPS)
+        if kind == "catches":
+            count = rng.choice([0, 1, 2, 3])
+            return leb(count) + b"".join(self.clause() for _ in range(count))
         if kind == "valtypes":
             count = rng.choice([1, 1, 1, 1, 1, 1, 0, 2])
             return leb(count) + b"".join(rng.choice(_VALUES) for _ in range(count))
         return rng.randbytes(rng.choice([1, 2, 16]))
 
+    def clause(self) -> bytes:
+        kind = self.random.choice((0, 1, 2, 3, 0, 1, 2, 3, 4))
+        return bytes([kind]) + (self.index(3) if kind < 2 else b"") + self.index(4)
+
     def instruction(self) -> bytes:
         rng = self.random
-        row = rng.choice(_KNOWN if rng.random() < 0.995 else _OTHERS)
+        rows = _REFERENCES if rng.random() < 0.5 else _KNOWN
+        row = rng.choice(rows if rng.random() < 0.995 else _OTHERS)
         opcode = bytes([row.code]) if row.prefix is None else bytes([row.prefix]) + leb(row.code)
         if row.prefix is not None and rng.random() < 0.05:
             opcode = bytes([row.prefix]) + leb(row.code, 3)
@@ -193,18 +268,18 @@ class Generator:
             if code[0] == 0x0B and rng.random() < 0.5:
                 continue
             out += code
-            if code[0] in (2, 3, 4):
+            if code[0] in (2, 3, 4, 6, 0x1F):
                 depth += 1
                 if rng.random() < 0.8:
                     out += b"\x00"
-            elif code[0] == 0x0B:
+            elif code[0] in (0x0B, 0x18):
                 depth -= 1
             elif rng.random() < 0.3:
                 out += b"\x00"
         for _ in range(max(depth, 0)):
             out += rng.choice([b"\x0b", b"\x00\x0b", b"\x00\x0b", b"\x05\x00\x0b"])
         out += rng.choice([b"\x0b", b"\x00\x0b", b"\x00\x0b", b"\x0f\x0b", b"\x00\x0b\x0b"])
-        return Body(rng.randrange(8), LOCALS, bytes(out))
+        return Body(rng.choice((*range(8), 18, 19, 20, 21, 26)), LOCALS, bytes(out))
 
 
 def random_worlds() -> list[World]:
@@ -298,15 +373,32 @@ def smith_worlds(count: int) -> list[World]:
     from spec_tests.tools import run_wasm_tools
     from wattest.fuzzing.generate import _options
 
-    worlds = []
-    for seed in range(count):
+    worlds: list[World] = []
+    seed = -1
+    while len(worlds) < count:
+        seed += 1
         options = _options(seed, KNOWN)
         bytes_ = random.Random(seed).randbytes(20_000)
         done = run_wasm_tools("smith", "--ensure-termination", *options, stdin=bytes_)
         if done.returncode:
             raise RuntimeError(done.stderr.decode())
-        worlds.append(World(done.stdout))
+        world = World(done.stdout)
+        if world.bodies:
+            worlds.append(world)
     return worlds
+
+
+def own_worlds(count: int) -> list[World]:
+    """Modules of our own generators, about the older exceptions and about what needs types."""
+    from wattest.conformance.tools import text_to_binary
+    from wattest.fuzzing.aimed import aimed
+    from wattest.fuzzing.legacy import legacy
+
+    texts = [
+        legacy(seed, KNOWN) if seed % 3 == 0 else aimed(random.Random(f"aimed {seed}"), KNOWN)
+        for seed in range(count)
+    ]
+    return [World(text_to_binary(text)) for text in texts]
 
 
 def mutated_bodies(world: World, seed: int, first: int, count: int) -> list[Body]:
@@ -340,7 +432,7 @@ class Tally:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; prints a line of JSON with the figures. Status 1 when something differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="bodies, a third of each kind")
+    parser.add_argument("--count", type=int, default=20_000, help="bodies, a quarter of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="index of the first")
     parser.add_argument("--smith", type=int, default=40, help="modules of wasm-tools smith")
@@ -350,11 +442,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "random": random_worlds(),
         "real": list(real_worlds(large=True)),
         "smith": smith_worlds(options.smith),
+        "own": own_worlds(options.smith),
     }
     each = {}
     for name, worlds in kinds.items():
         before = replace(tally)
-        share = options.count // 3 // len(worlds) + 1
+        share = options.count // 4 // len(worlds) + 1
         for at, world in enumerate(worlds):
             for first in range(options.first, options.first + share, 500):
                 count = min(500, options.first + share - first)

@@ -16,7 +16,7 @@ from spec_tests.differential.states import compare_states
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
 from wattest import Instance, Limits, Module, Store
 from wattest.conformance.tools import text_to_binary
-from wattest.fuzzing.campaign import module_of
+from wattest.fuzzing.campaign import case_of
 from wattest.fuzzing.generate import generate_busy
 from wattest.interp.decode import decode_module
 from wattest.interp.features import ALL
@@ -299,7 +299,7 @@ def test_auto_is_the_accelerator() -> None:
 def test_generated_modules_have_the_same_states(feature: str) -> None:
     figures, used, seed = Counter[str](), 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        module_of(0, Path(folder))
+        case_of(0, Path(folder))  # writes the file of imports
         while used < 12:
             seed += 1
             allowed = (ALL | {feature}) - {"gc"}

@@ -19,7 +19,9 @@ from wattest.engine import Limits
 from wattest.errors import Trap
 from wattest.fuzzing import aimed, campaign, equality, locate
 from wattest.fuzzing.counting import Counting
+from wattest.fuzzing.engines import WasmtimeRun
 from wattest.fuzzing.equality import Difference, Figures, Run, Setting, compare
+from wattest.fuzzing.linked import linked
 from wattest.fuzzing.targeted import THEMES, targeted
 from wattest.fuzzing.writing import HASH, Pen
 from wattest.interp.features import SUPPORTED
@@ -313,3 +315,81 @@ def test_objects_are_collected_while_others_live(monkeypatch: pytest.MonkeyPatch
         assert figures.ended["limit"] <= 2
         collected += made[0] > 2 * campaign.HEAP
     assert collected >= 3
+
+
+def a_pair() -> tuple[bytes, Setting]:
+    """A module that writes into its partner's memory."""
+    partner = """(module (memory (export "memory") 1 1)
+      (global $g (export "g") (mut i32) (i32.const 0))
+      (func (export "put") (param i32)
+        (i32.store (i32.const 8) (local.get 0)) (global.set $g (local.get 0))))"""
+    text = """(module (import "partner" "put" (func $put (param i32)))
+      (func (export "f") (param i32) (call $put (i32.add (local.get 0) (i32.const 1)))))"""
+    return text_to_binary(text), Setting(text_to_binary(partner))
+
+
+@needs_accel
+def test_linked_pairs_are_compared_on_all_engines() -> None:
+    figures = Figures()
+    for seed in range(6):
+        partner, text = linked(random.Random(seed), SUPPORTED - {"threads"})
+        assert (partner, text) == linked(random.Random(seed), SUPPORTED - {"threads"})
+        setting = Setting(text_to_binary(partner))
+        compare(text_to_binary(text), seed, figures, setting=setting)
+    for name in ("call_indirect", "return_call_indirect", "throw", "memory.grow", "table.grow"):
+        assert figures.executed[name], name
+    assert figures.with_wasmtime > 30
+
+
+@needs_accel
+@pytest.mark.parametrize("what", ["partner's memory 'memory'", "partner's global 'g'"])
+def test_a_difference_in_the_partner_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary, setting = a_pair()
+    compare(binary, 1, None, ("reference", "accel"), setting=setting)
+    real = Run.state
+
+    def state(self: Run) -> Any:
+        for name, value in real(self):
+            yield name, (name, value) if name == what and self.slices is not None else value
+
+    monkeypatch.setattr(Run, "state", state)
+    with pytest.raises(Difference, match=f"^accel in slices: {what}"):
+        compare(binary, 1, None, ("reference", "accel"), setting=setting)
+
+
+def test_a_difference_of_wasmtime_in_the_partner_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    binary, setting = a_pair()
+    figures = Figures()
+    compare(binary, 1, figures, ("reference", "wasmtime"), setting=setting)
+    # Two functions, twice each.
+    assert figures.with_wasmtime == 4
+    real = WasmtimeRun.memory
+    monkeypatch.setattr(WasmtimeRun, "memory", lambda self, name: real(self, name)[:-1] + b"x")
+    with pytest.raises(Difference, match=r"^wasmtime: partner's memory 'memory'"):
+        compare(binary, 1, None, ("reference", "wasmtime"), setting=setting)
+
+
+@needs_accel
+def test_the_place_in_a_partner_where_two_engines_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    partner, wrong = (
+        text_to_binary(
+            '(module (func (export "f") (param i32) (result i32) (local i32)'
+            f" (local.set 1 (i32.{name} (local.get 0) (i32.const 3)))"
+            " (if (local.get 1) (then (nop))) (local.get 1)))"
+        )
+        for name in ("add", "sub")
+    )
+    binary = text_to_binary(
+        '(module (import "partner" "f" (func $f (param i32) (result i32)))'
+        ' (func (export "g") (param i32) (result i32) (call $f (local.get 0))))'
+    )
+
+    def run(binary: bytes, engine: str, limits: Limits, **others: Any) -> Run:
+        others["partner"] = wrong if engine == "accel" else partner
+        return Run(binary, engine, limits, **others)
+
+    monkeypatch.setattr(locate, "Run", run)
+    engines = ("reference", "accel")
+    text = locate.locate(binary, 3, engines, frozenset(), "accel: 'g'(1,)", Setting(partner))
+    assert text.startswith("in the call of 'g'")
+    assert "i32.add" in text

@@ -5,10 +5,10 @@ The answer is only "valid, with these facts" or "not shown to be valid". Whateve
 goes to `wattest.interp.validate`, which finds the error or accepts, so that verdicts and messages
 are the reference's by construction. What is accepted here must be valid, as lowering trusts it.
 
-A type is one byte. Only number types, ``v128``, ``funcref`` and ``externref`` are known; a body that meets
-another type, or an instruction that the accelerator does not execute, is refused.
-The ``(ref $t)`` of ``ref.func`` stands on the stack as ``funcref``: nothing that is known here
-tells them apart.
+A type is a number of 32 bits (validation/structs.pxi): equal types are equal numbers, as defined
+types go by the first index of their equals in the module. Supertypes of a defined type are listed
+from the top on, so that subtyping is one comparison. A body with an instruction that the
+accelerator does not execute is refused.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -21,26 +21,29 @@ from collections.abc import Sequence
 
 from wattest.interp.module import FuncFacts
 from wattest.interp.opcodes import ADDRESS, OPCODES
+from wattest.interp.matching import match_heaptype, top_heaptype
 from wattest.interp.types import (
-    EXTERN, EXTERNREF, F32, F64, FUNC, FUNCREF, I32, I64, V128, FuncType,
+    ANY, ARRAY, EQ, EXN, EXTERN, F32, F64, FUNC, I8, I16, I31, I32, I64, NOEXN, NOEXTERN, NOFUNC,
+    NONE, STRUCT, V128, FuncType, RefType, StructType,
 )
+from wattest.interp.validate.context import Invalid
 from wattest.interp.validate.limits import MAXIMUM
 
 __all__ = ["check_bodies", "rules", "stack_types"]
 
 include "validation/structs.pxi"
+include "validation/types.pxi"
 include "validation/rules.pxi"
 include "validation/immediates.pxi"
 include "validation/operands.pxi"
 include "validation/control.pxi"
+include "validation/references.pxi"
+include "validation/aggregates.pxi"
 include "validation/body.pxi"
 include "validation/module.pxi"
 
 
-CODES = bytes.maketrans(
-    bytes([T_I32, T_I64, T_F32, T_F64, T_FUNC, T_EXTERN, T_V128]), b"ilfdrev"
-)
-"""The letters that `wattest.accel.core` has for types."""
+_PACKED = (I8, I16)
 
 
 def stack_types(module, context):

@@ -30,8 +30,5 @@ SUPPORTED: frozenset[str] = frozenset(
 """Features (`wattest.interp.features`) that the accelerator executes, with those that have to be
 turned on."""
 
-NATIVELY_VALIDATED: frozenset[str] = SUPPORTED - {
-    "function_references", "gc", "exceptions", "legacy_exceptions"
-}  # fmt: skip
-"""Features of which native validation knows every instruction and type; bodies that need others
-are validated by the reference."""
+NATIVELY_VALIDATED: frozenset[str] = SUPPORTED
+"""Features of which native validation knows every instruction and type."""

@@ -79,7 +79,6 @@ def _obstacle(module: Module) -> ValidationError | None:
     """
     module.executable = False
     try:
-        # Bodies with types that native code does not know are the reference's to accept.
         validate_module(module, features=_features(module), check_bodies=check_bodies)
     except ValidationError as error:
         return error

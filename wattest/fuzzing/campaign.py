@@ -29,6 +29,7 @@ from wattest.fuzzing.equality import (
 from wattest.fuzzing.expressions import expressions
 from wattest.fuzzing.generate import generate_busy
 from wattest.fuzzing.legacy import legacy
+from wattest.fuzzing.linked import linked
 from wattest.fuzzing.locate import locate
 from wattest.fuzzing.reduce import reduced
 from wattest.fuzzing.targeted import targeted
@@ -140,8 +141,8 @@ def own(seed: int, allowed: frozenset[str]) -> Own | None:
     """The module of that seed, None for one of smith's.
 
     Every third is ours: of these a quarter is made of `expressions`, a quarter is `targeted`, the
-    rest is `aimed`. With the older exceptions another third is made of
-    those.
+    rest is `aimed`, a fifth of it `linked` pairs. With the older exceptions another third is made
+    of those.
     """
     if seed % 3 == 1 and "legacy_exceptions" in allowed:
         return Own(legacy(seed, allowed))
@@ -153,6 +154,9 @@ def own(seed: int, allowed: frozenset[str]) -> Own | None:
     if turn == 1:
         return Own(targeted(random.Random(f"targeted {seed}"), allowed, seed // 12))
     rng = random.Random(f"aimed {seed}")
+    if seed // 12 % 5 == 4 and "exceptions" in allowed:
+        partner, text = linked(rng, allowed)
+        return Own(text, partner)
     return Own(aimed(rng, allowed), heap=HEAP if turn == 2 else None)
 
 

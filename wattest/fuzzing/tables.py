@@ -301,7 +301,7 @@ class _Tables:
         first = f"(table.set $more {pen.small(7)} (ref.func {rng.choice(self.of[name])}))"
         shown = " ".join(results)
         return (
-            f'(func (export "tail {self.rng.getrandbits(30)}") (param $p i32) (result {shown})'
+            f'(func (export "tail{pen.serial()}") (param $p i32) (result {shown})'
             f" (local $i i32) {first} {how})"
         )
 

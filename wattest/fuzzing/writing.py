@@ -37,6 +37,12 @@ class Pen:
     def __init__(self, rng: random.Random, features: frozenset[str]) -> None:
         self.rng = rng
         self.features = features
+        self._serial = 0
+
+    def serial(self) -> int:
+        """Another number each time, for names."""
+        self._serial += 1
+        return self._serial
 
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability
@@ -85,7 +91,7 @@ class Pen:
 
     def loop(self, text: str, turns: int) -> str:
         """Do it so many times, with ``$i`` from 0 on; not within itself."""
-        label = f"$l{self.rng.getrandbits(30)}"
+        label = f"$l{self.serial()}"
         return (
             f"(local.set $i (i32.const 0)) (loop {label} {text} (br_if {label} (i32.lt_u"
             f" (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {turns}))))"

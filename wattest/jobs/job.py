@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from wattest.engine import Limits
 from wattest.errors import JobError
@@ -99,12 +100,18 @@ class LinkedModule:
     source: Path
 
 
+_Program = TypeVar("_Program")
+_Input = TypeVar("_Input")
+_Module = TypeVar("_Module")
+
+
 @dataclass(frozen=True)
-class Job:
-    """One program and all that its run may see.
+class JobParts(Generic[_Program, _Input, _Module]):
+    """One program and all that its run may see: on this machine (`Job`), or by addresses
+    (`wattest.jobs.spec.JobSpec`).
 
     Attributes:
-        program: path of the module on the host.
+        program: the module.
         args: the guest's arguments without argv[0]; with ``invoke``, the function's arguments.
         env: environment variables; the guest sees them sorted by name.
         stdin: what the guest can read there.
@@ -118,7 +125,34 @@ class Job:
         limits: of the run.
         engine: ``"auto"``, ``"accel"`` or ``"reference"``.
         features: what beyond WebAssembly 3.0 its modules may use.
-        name: the guest's argv[0]; the program's file name when None.
+        name: the guest's argv[0]; the program's own name when None.
+    """
+
+    program: _Program
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: Any = b""
+    inputs: tuple[_Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    directories: tuple[LiveDirectory, ...] = ()
+    modules: tuple[_Module, ...] = ()
+    entry_point: str | None = None
+    invoke: str | None = None
+    clock: str = "virtual"
+    seed: str | None = "0"
+    limits: Limits = field(default_factory=Limits)
+    engine: str = "auto"
+    features: frozenset[str] = frozenset()
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Job(JobParts[Path, Input, LinkedModule]):
+    """A job as it can run on this machine.
+
+    Attributes:
+        program: path of the module on the host.
+        stdin: bytes.
         commit_every: units of fuel between two state commitments (docs/commitments.md), or None
             for none.
 
@@ -128,22 +162,7 @@ class Job:
             and ``invoke``.
     """
 
-    program: Path
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
-    inputs: tuple[Input, ...] = ()
-    outputs: tuple[Output, ...] = ()
-    directories: tuple[LiveDirectory, ...] = ()
-    modules: tuple[LinkedModule, ...] = ()
-    entry_point: str | None = None
-    invoke: str | None = None
-    clock: str = "virtual"
-    seed: str | None = "0"
-    limits: Limits = field(default_factory=Limits)
-    engine: str = "auto"
-    features: frozenset[str] = frozenset()
-    name: str | None = None
     commit_every: int | None = None
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from wattest.errors import InputError, JobError
 from wattest.jobs import telemetry
 from wattest.jobs.execute import RunCache
 from wattest.jobs.fetch.address import Address, InputSpec, parse_address
-from wattest.jobs.job import Input, Job, LinkedModule, LiveDirectory, Output, guest_text
+from wattest.jobs.job import Input, Job, JobParts, LinkedModule, guest_text
 from wattest.jobs.modules import read_at_most
 from wattest.jobs.trees import Scan, scan_input
 
@@ -45,31 +45,15 @@ class ModuleSpec:
 
 
 @dataclass(frozen=True)
-class JobSpec:
-    """A job by addresses; its parts are those of `wattest.jobs.Job`.
+class JobSpec(JobParts[Address, InputSpec, ModuleSpec]):
+    """A job by addresses.
 
     Attributes:
-        program, inputs, modules: by address.
         stdin: bytes, or where they come from.
         name: the guest's argv[0]; that of the program's address when None.
     """
 
-    program: Address
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes | Address = b""
-    inputs: tuple[InputSpec, ...] = ()
-    outputs: tuple[Output, ...] = ()
-    directories: tuple[LiveDirectory, ...] = ()
-    modules: tuple[ModuleSpec, ...] = ()
-    entry_point: str | None = None
-    invoke: str | None = None
-    clock: str = "virtual"
-    seed: str | None = "0"
-    limits: Limits = field(default_factory=Limits)
-    engine: str = "auto"
-    features: frozenset[str] = frozenset()
-    name: str | None = None
 
 
 def parse_module_spec(text: str) -> ModuleSpec:
@@ -187,24 +171,11 @@ class Resolver:
                 self._allow_module(item.address, linked.source, spec.limits)
         if self._lock is not None:
             self._lock.save()
-        return Job(
-            program=program,
-            args=spec.args,
-            env=spec.env,
-            stdin=stdin,
-            inputs=inputs,
-            outputs=spec.outputs,
-            directories=spec.directories,
-            modules=modules,
-            entry_point=spec.entry_point,
-            invoke=spec.invoke,
-            clock=spec.clock,
-            seed=spec.seed,
-            limits=spec.limits,
-            engine=spec.engine,
-            features=spec.features,
-            name=name if spec.name is None else spec.name,
-        )
+        parts = {item.name: getattr(spec, item.name) for item in fields(JobParts)}
+        parts.update(program=program, stdin=stdin, inputs=inputs, modules=modules)
+        if spec.name is None:
+            parts["name"] = name
+        return Job(**parts)
 
     def _program(self, address: Address) -> tuple[Path, str | None]:
         fetched = self._fetch(address, "program")

@@ -57,6 +57,7 @@ cdef bint note_types(Check* c) noexcept nogil:
     """Note what is on the stack before the instruction at ``c.p``."""
     cdef size_t need = c.nseen + c.sp + sizeof(uint32_t)
     cdef uint8_t* seen = c.seen
+    cdef uint32_t i
     if need > c.seen_room:
         seen = <uint8_t*>realloc(seen, need * 2)
         if seen == NULL:
@@ -64,26 +65,57 @@ cdef bint note_types(Check* c) noexcept nogil:
         c.seen = seen
         c.seen_room = need * 2
     memcpy(seen + c.nseen, &c.sp, sizeof(uint32_t))
-    memcpy(seen + c.nseen + sizeof(uint32_t), c.stack, c.sp)
+    for i in range(c.sp):
+        seen[c.nseen + sizeof(uint32_t) + i] = letter(c, c.stack[i])
     c.nseen = need
     c.watch += 1
     return True
 
 
-cdef inline bint copy(Check* c, uint8_t target, uint8_t source) noexcept nogil:
+cdef inline bint copy(Check* c, uint32_t target, uint32_t source) noexcept nogil:
     """Pop ``[at1 at2 min(at1, at2)]``."""
-    cdef uint8_t count = T_I64 if target == T_I64 and source == T_I64 else T_I32
+    cdef uint32_t count = T_I64 if target == T_I64 and source == T_I64 else T_I32
     return pop(c, count) and pop(c, source) and pop(c, target)
+
+
+cdef uint32_t local_type(Check* c, uint32_t index) noexcept nogil:
+    """The type of a local whose type is not written out."""
+    cdef uint32_t low = 0
+    cdef uint32_t high = c.nruns
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if c.runs[middle].end <= index:
+            low = middle + 1
+        else:
+            high = middle
+    return c.runs[low].type
+
+
+cdef inline bint local(Check* c, uint32_t* index, uint32_t* type_) noexcept nogil:
+    """Read a local: which, and its type."""
+    if not u32(c, index) or index[0] >= c.nlocals:
+        return False
+    type_[0] = c.locals[index[0]] if index[0] < EXPANDED else local_type(c, index[0])
+    return True
+
+
+cdef inline void local_set(Check* c, uint32_t index, uint32_t type_) noexcept nogil:
+    """The local holds a value, up to the end of the block."""
+    if not defaultable(type_) and index >= c.nparams and not c.set_[index]:
+        c.set_[index] = True
+        c.inits[c.ninits] = index
+        c.ninits += 1
 
 
 cdef int body(Check* c) noexcept nogil:
     """The instructions of a body from ``c.p`` to ``c.end``, the frame of the body pushed."""
     cdef Op* op
-    cdef uint8_t kind, first, second
-    cdef uint32_t index, other, k
+    cdef uint8_t kind
+    cdef uint32_t index, other, k, first, second
     cdef int status
     cdef Types start, end
-    cdef Signature* signature
+    cdef Defined* type_
     while c.p < c.end:
         if c.watch != NULL and <uint32_t>(c.p - c.binary) == c.watch[0]:
             if not note_types(c):
@@ -102,6 +134,10 @@ cdef int body(Check* c) noexcept nogil:
                 if not c.atomic or index >= ATOMIC_OPCODES:
                     return REFUSED
                 op = &ATOMICS[index]
+            elif kind == AGGREGATE_PREFIX:
+                if index >= AGGREGATE_OPCODES:
+                    return REFUSED
+                op = &AGGREGATES[index]
             elif index >= SUB_OPCODES:
                 return REFUSED
             else:
@@ -124,15 +160,17 @@ cdef int body(Check* c) noexcept nogil:
             elif op.result and not push_value(c, op.result):
                 return REFUSED
         elif kind == K_LOCAL_GET:
-            if not u32(c, &index) or index >= c.nlocals or not push_value(c, c.locals[index]):
+            if not local(c, &index, &first):
                 return REFUSED
-        elif kind == K_LOCAL_SET:
-            if not u32(c, &index) or index >= c.nlocals or not pop_value(c, c.locals[index]):
+            if not defaultable(first) and index >= c.nparams and not c.set_[index]:
                 return REFUSED
-        elif kind == K_LOCAL_TEE:
-            if not u32(c, &index) or index >= c.nlocals or not pop_value(c, c.locals[index]):
+            if not push_value(c, first):
                 return REFUSED
-            if not push_value(c, c.locals[index]):
+        elif kind == K_LOCAL_SET or kind == K_LOCAL_TEE:
+            if not local(c, &index, &first) or not pop_value(c, first):
+                return REFUSED
+            local_set(c, index, first)
+            if kind == K_LOCAL_TEE and not push_value(c, first):
                 return REFUSED
         elif kind == K_BLOCK or kind == K_LOOP or kind == K_IF:
             if not blocktype(c, &start, &end):
@@ -157,9 +195,9 @@ cdef int body(Check* c) noexcept nogil:
         elif kind == K_END:
             start = c.frames[c.depth - 1].start
             end = c.frames[c.depth - 1].end
-            if c.frames[c.depth - 1].kind == K_IF and not same(c, start, end):
+            if c.frames[c.depth - 1].kind == K_IF and not matching(c, start, end):
                 return REFUSED       # a missing else-branch hands its operands on
-            if not pop_frame(c) or not push_many(c, end):
+            if not leave(c) or not push_many(c, end):
                 return REFUSED
             if c.depth == 0:
                 return VALID if c.p == c.end else REFUSED
@@ -184,31 +222,33 @@ cdef int body(Check* c) noexcept nogil:
         elif kind == K_CALL or kind == K_RETURN_CALL:
             if not u32(c, &index) or index >= c.nfuncs:
                 return REFUSED
-            signature = &c.signatures[c.funcs[index]]
-            if not signature.known or not pop_many(c, signature.params):
+            type_ = &c.types[c.funcs[index]]
+            if type_.kind != D_FUNC or not pop_many(c, type_.params):
                 return REFUSED
             if kind == K_CALL:
-                if not push_many(c, signature.results):
+                if not push_many(c, type_.results):
                     return REFUSED
             else:
-                if not same(c, signature.results, c.results):
+                if not matching(c, type_.results, c.results):
                     return REFUSED
                 dead(c)
         elif kind == K_CALL_INDIRECT or kind == K_RETURN_CALL_INDIRECT:
             if not u32(c, &index) or not u32(c, &other):
                 return REFUSED
-            if index >= c.ntypes or other >= c.ntables or c.tables[other] != T_FUNC:
+            if index >= c.ntypes or other >= c.ntables:
                 return REFUSED
-            signature = &c.signatures[index]
-            if not signature.known or not pop(c, c.indices[other]):
+            if not subtype(c, c.tables[other], reference(True, HT_FUNC)):
                 return REFUSED
-            if not pop_many(c, signature.params):
+            type_ = &c.types[index]
+            if type_.kind != D_FUNC or not pop(c, c.indices[other]):
+                return REFUSED
+            if not pop_many(c, type_.params):
                 return REFUSED
             if kind == K_CALL_INDIRECT:
-                if not push_many(c, signature.results):
+                if not push_many(c, type_.results):
                     return REFUSED
             else:
-                if not same(c, signature.results, c.results):
+                if not matching(c, type_.results, c.results):
                     return REFUSED
                 dead(c)
         elif kind == K_DROP:
@@ -221,7 +261,7 @@ cdef int body(Check* c) noexcept nogil:
             first = pop_whole(c)
             if first == NOTHING or second == NOTHING:
                 return REFUSED
-            if first == T_FUNC or first == T_EXTERN or second == T_FUNC or second == T_EXTERN:
+            if is_ref(first) or is_ref(second):
                 return REFUSED
             if first == T_UNKNOWN:
                 first = second
@@ -275,11 +315,11 @@ cdef int body(Check* c) noexcept nogil:
             if c.tables[other] == NOTHING:
                 return REFUSED
             if kind == K_TABLE_INIT:
-                if index >= c.nelems or c.elems[index] != c.tables[other]:
+                if index >= c.nelems or not subtype(c, c.elems[index], c.tables[other]):
                     return REFUSED
                 if not pop(c, T_I32) or not pop(c, T_I32) or not pop(c, c.indices[other]):
                     return REFUSED
-            elif index >= c.ntables or c.tables[index] != c.tables[other]:
+            elif index >= c.ntables or not subtype(c, c.tables[other], c.tables[index]):
                 return REFUSED
             elif not copy(c, c.indices[index], c.indices[other]):
                 return REFUSED
@@ -289,22 +329,11 @@ cdef int body(Check* c) noexcept nogil:
             if index >= c.nmems or other >= c.nmems or not copy(c, c.mems[index], c.mems[other]):
                 return REFUSED
         elif kind == K_REF_NULL:
-            if c.p >= c.end:
-                return REFUSED
-            if c.p[0] == 0x70:
-                first = T_FUNC
-            elif c.p[0] == 0x6F:
-                first = T_EXTERN
-            else:
-                return REFUSED
-            c.p += 1
-            if not push(c, first):
+            first = heaptype(c)
+            if first == NO_HEAP or not push(c, reference(True, first)):
                 return REFUSED
         elif kind == K_REF_IS_NULL:
-            first = pop_any(c)
-            if first != T_FUNC and first != T_EXTERN and first != T_UNKNOWN:
-                return REFUSED
-            if not push(c, T_I32):
+            if pop_reference(c) == NOTHING or not push(c, T_I32):
                 return REFUSED
         elif kind == K_WIDE:
             if not c.wide:
@@ -317,8 +346,50 @@ cdef int body(Check* c) noexcept nogil:
         elif kind == K_REF_FUNC:
             if not u32(c, &index) or index >= c.nfuncs or not c.refs[index]:
                 return REFUSED
-            if not push(c, T_FUNC):
+            if not push(c, reference(False, HT_DEFINED + c.types[c.funcs[index]].first)):
                 return REFUSED
+        elif kind == K_TRY_TABLE:
+            status = try_table(c)
+            if status != VALID:
+                return status
+        elif kind == K_THROW:
+            if not tag_type(c, &start) or not pop_many(c, start):
+                return REFUSED
+            dead(c)
+        elif kind == K_THROW_REF:
+            if not pop(c, reference(True, HT_EXN)):
+                return REFUSED
+            dead(c)
+        elif kind >= K_AGGREGATES:
+            if not (on_array(c, kind) if kind >= K_ARRAY_NEW else on_structure(c, kind)):
+                return REFUSED
+        elif kind >= K_REFERENCES:
+            if not on_references(c, kind):
+                return REFUSED
+        elif not c.legacy:
+            return REFUSED
+        elif kind == K_TRY:
+            if not blocktype(c, &start, &end) or not pop_many(c, start):
+                return REFUSED
+            status = push_frame(c, kind, start, end)
+            if status != VALID:
+                return status
+        elif kind == K_CATCH or kind == K_CATCH_ALL:
+            status = older_handler(c, kind)
+            if status != VALID:
+                return status
+        elif kind == K_DELEGATE:
+            end = c.frames[c.depth - 1].end
+            if c.frames[c.depth - 1].kind != K_TRY or not pop_frame(c):
+                return REFUSED
+            if not u32(c, &index) or index >= c.depth or not push_many(c, end):
+                return REFUSED
+        elif kind == K_RETHROW:
+            if not u32(c, &index) or index >= c.depth:
+                return REFUSED
+            if not is_handler(c.frames[c.depth - 1 - index].kind):
+                return REFUSED
+            dead(c)
         else:
             return REFUSED
     return REFUSED
@@ -326,29 +397,40 @@ cdef int body(Check* c) noexcept nogil:
 
 cdef int function(Check* c, Body* entry, const Run* runs) noexcept nogil:
     """Spec 3.5.6: a function against its type."""
-    cdef Signature* signature = &c.signatures[entry.signature]
+    cdef Defined* type_ = &c.types[entry.signature]
     cdef Types none
-    cdef uint32_t i
+    cdef uint32_t i, k, last
     cdef int status
+    cdef bint set_first = False
     none.at = none.count = 0
     c.p = c.binary + entry.start
     c.end = c.binary + entry.end
-    c.results = signature.results
+    c.results = type_.results
     c.nlocals = 0
-    c.slots = signature.params.count
+    c.slots = type_.params.count
     i = 0
-    while i < signature.params.count:
-        c.locals[c.nlocals] = c.pool[signature.params.at + i]
-        i += 2 if c.locals[c.nlocals] == T_V128 else 1
+    while i < type_.params.count:
+        if c.nlocals < EXPANDED:
+            c.locals[c.nlocals] = c.pool[type_.params.at + i]
+        i += 2 if c.pool[type_.params.at + i] == T_V128 else 1
         c.nlocals += 1
-    for i in range(entry.nruns):
+    c.nparams = c.nlocals
+    c.runs = runs + entry.runs
+    c.nruns = entry.nruns
+    for i in range(c.nruns):
         # The sum was checked when the runs were read.
-        memset(c.locals + c.nlocals, runs[entry.runs + i].type, runs[entry.runs + i].count)
-        c.nlocals += runs[entry.runs + i].count
-        c.slots += runs[entry.runs + i].count
-        if runs[entry.runs + i].type == T_V128:
-            c.slots += runs[entry.runs + i].count
-    c.sp = c.height = c.peak = c.depth = c.serial = 0
+        last = c.runs[i].end if c.runs[i].end < EXPANDED else EXPANDED
+        for k in range(c.nlocals, last):
+            c.locals[k] = c.runs[i].type
+        c.nlocals += c.runs[i].count
+        c.slots += c.runs[i].count
+        if c.runs[i].type == T_V128:
+            c.slots += c.runs[i].count
+        if not defaultable(c.runs[i].type):
+            set_first = True
+    if set_first:
+        memset(c.set_, 0, c.nlocals)
+    c.sp = c.height = c.peak = c.depth = c.serial = c.ninits = 0
     c.unreachable = False
-    status = push_frame(c, K_RETURN, none, signature.results)
+    status = push_frame(c, K_RETURN, none, type_.results)
     return body(c) if status == VALID else status
