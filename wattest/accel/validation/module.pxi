@@ -291,7 +291,7 @@ cdef class _Checker:
 
         Args:
             position: of the function among those that the module defines.
-            offsets: byte offsets of the instructions, ascending.
+            offsets: byte offsets of the instructions, ascending; the body's end may be one.
 
         Returns:
             The letters that `wattest.accel.core` has for them, for each; None when the body is none that is accepted here.
