@@ -1,8 +1,10 @@
 """The state of a run on both engines: equal at every border, and taken over in both directions.
 
 `same_borders` stops both engines at the same borders and compares all there is of the state.
-`relay` lets one run change engines again and again, at stops for fuel, at breaks and at host calls
-and after single steps of the reference, and compares how it ends with a run on one engine.
+`compare_roots` does so with all that a store holds, objects and what they lead to, and with the
+roots of commitments. `relay` lets one run change engines again and again, at stops for fuel, at
+breaks and at host calls and after single steps of the reference, and compares how it ends with a
+run on one engine.
 """
 
 from __future__ import annotations
@@ -16,20 +18,25 @@ import wattest
 from wattest import FuelExhausted, FuncType, HostFunc, Limits
 from wattest.api.engines import available_engines, get_engine
 from wattest.api.values import lowerer
+from wattest.audit.commitments import Committer
 from wattest.fuzzing.equality import (
     FUEL,
     HOST_FUNCTIONS,
     Difference,
     Run,
+    Setting,
     arguments,
     arguments_for,
+    calls,
+    exported,
     host_answer,
 )
 from wattest.fuzzing.generate import probe_for
 from wattest.interp.runtime import WasmFunc
 from wattest.interp.state import References, entry_state, plain_state, plain_value
+from wattest.interp.storage import capture
 
-__all__ = ["StateRun", "compare_states", "relay", "same_borders"]
+__all__ = ["StateRun", "compare_roots", "compare_states", "relay", "same_borders"]
 
 ENGINES: dict[str, Any] = {
     name: get_engine(name) for name in ("reference", "accel") if name in available_engines()
@@ -236,3 +243,71 @@ def compare_states(
         for key, found in states.items():
             if found[what] != expected:
                 raise Difference(f"{key}: {what}: {found[what]!r:.300}, but {expected!r:.300}")
+
+
+def watched(run: Run, name: str, args: Sequence[Any], which: int, steps: Any) -> list[Any]:
+    """What is seen at the borders of a call that ``steps`` chooses: the machine's state, what the
+    store holds, the root of a commitment; and how the call ends."""
+    seen: list[Any] = []
+    store = run.store
+    instances = [item._inst for item in reversed(run.instances) if item is not None]
+    committer = Committer(instances)
+
+    def on_break(view: Any) -> int:
+        references = References(instances)
+        state = plain_state(view.state(), references)
+        held = capture(store, instances, references)
+        root = committer.root(view, store.fuel_used)
+        # From the state, as a receipt of another engine has it, it is the same.
+        if Committer(instances).root(view.state(), store.fuel_used) != root:
+            raise Difference(f"{store.engine.name}: the root of a machine is not its state's")
+        seen.append((store.fuel_used, view.backtrace(), state, held, root))
+        return store.fuel_used + steps.choice((0, 0, 3, 20, 90, 400))
+
+    store.break_at, store.on_break = store.fuel_used, on_break
+    outcomes = list(run.call(name, args, which))
+    store.break_at = store.on_break = None
+    return [*seen, outcomes]
+
+
+def compare_roots(
+    binary: bytes, seed: int, setting: Setting, figures: Counter[str] | None = None
+) -> None:
+    """Run a module's functions on both engines and compare all there is at many borders.
+
+    Args:
+        binary: as for `wattest.fuzzing.equality.compare`.
+        seed: decides arguments and borders.
+        setting: what it runs in.
+        figures: what to add to: ``borders`` compared, and ``objects`` met there.
+
+    Raises:
+        Difference: the engines do not agree.
+    """
+    figures = figures if figures is not None else Counter()
+    rng = random.Random(seed)
+    limits = setting.limits(rng)
+    runs = {engine: Run(binary, engine, limits, partner=setting.partner) for engine in ENGINES}
+    if any(run.started[0] != "returned" for run in runs.values()):
+        return
+    reference = runs["reference"]
+    probes = [probe_for(module) for module in reference.modules]
+    for which, called, bits in calls(probes):
+        name = exported(probes[which], called)
+        instance = reference.instances[which]
+        assert instance is not None
+        args = list(arguments_for(instance.exports[name].type.params, arguments(rng, bits)))
+        number = rng.getrandbits(32)
+        found = {
+            engine: watched(run, name, args, which, random.Random(number))
+            for engine, run in runs.items()
+        }
+        for place, (one, other) in enumerate(zip(found["reference"], found["accel"])):
+            if one != other:
+                text = f"accel: {name!r} border {place}: {other}, but the reference has {one}"
+                raise Difference(text)
+        if len(found["reference"]) != len(found["accel"]):
+            raise Difference(f"accel: {name!r} has another number of borders")
+        figures["borders"] += len(found["reference"]) - 1
+        for *_, held, _ in found["reference"][:-1]:
+            figures["objects"] += len(held.contents)

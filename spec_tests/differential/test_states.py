@@ -13,10 +13,15 @@ import pytest
 
 import wattest
 from benchmarks.kernel_table import ALL_KERNELS, KERNELS, SIMD_KERNELS, Kernel
-from spec_tests.differential.states import ENGINES, compare_states
+from spec_tests.differential.states import ENGINES, compare_roots, compare_states
 from spec_tests.equality.runs import needs_accel
 from spec_tests.tools import NO_WASM_TOOLS, wasm_tools
-from wattest.fuzzing.campaign import case_of
+from wattest.conformance.tools import text_to_binary
+from wattest.fuzzing.aimed import THEMES
+from wattest.fuzzing.campaign import HEAP, case_of, features
+from wattest.fuzzing.equality import Setting
+from wattest.fuzzing.linked import linked
+from wattest.fuzzing.writing import HASH, Pen
 from wattest.interp.state import References, entry_state, plain_state
 from wattest.interp.types import ArrayType, StructType
 
@@ -52,6 +57,55 @@ def test_generated_modules_have_the_same_states(first: int) -> None:
     assert figures["accel"] > 300
     assert figures["reference"] > 300
     assert figures["steps"] > 100
+
+
+@pytest.mark.parametrize("theme", ["graphs", "tables", "unwinding", "linked"])
+def test_all_that_a_store_holds_is_the_same_at_borders(theme: str) -> None:
+    """Objects and what they lead to, exceptions, and the roots of commitments."""
+    figures: Counter[str] = Counter()
+    for seed in range(8):
+        rng = random.Random(seed)
+        setting = Setting(heap=HEAP)
+        if theme == "linked":
+            partner, text = linked(rng, features())
+            setting = Setting(text_to_binary(partner))
+        else:
+            fields = THEMES[theme][0](Pen(rng, features()))
+            text = "\n".join(['(module (memory (export "memory") 2 5)', HASH, *fields, ")"])
+        compare_roots(text_to_binary(text), seed, setting, figures)
+    assert figures["borders"] > 200
+    assert figures["objects"] > 50
+
+
+def test_generated_modules_with_objects_have_the_same_roots() -> None:
+    figures: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        done = 0
+        for seed in range(8_000_000, 8_001_000, 3):
+            binary, setting = case_of(seed, Path(folder))
+            if aggregates(binary):
+                compare_roots(binary, seed, setting, figures)
+                done += 1
+            if done == 12:
+                break
+    assert figures["borders"] > 200
+
+
+CONVERTED = """(module (global (mut externref) (ref.null extern))
+  (global (mut externref) (ref.null extern)) (table 2 anyref)
+  (func (export "f") (param i32) (result i32)
+    (global.set 0 (extern.convert_any (ref.i31 (local.get 0))))
+    (global.set 1 (extern.convert_any (ref.i31 (local.get 0))))
+    (table.set (i32.const 1) (ref.i31 (i32.const 3)))
+    (if (local.get 0) (then (nop))) (local.get 0)))"""
+
+
+def test_small_integers_as_references_have_no_identity() -> None:
+    """Two engines numbered two conversions of one i31 differently; one in a table was no state."""
+    figures: Counter[str] = Counter()
+    for seed in range(4):
+        compare_roots(text_to_binary(CONVERTED), seed, Setting(), figures)
+    assert figures["objects"]
 
 
 def watched(kernel: Kernel, engine: str, seed: int) -> list[Any]:

@@ -151,6 +151,23 @@ def test_every_border_is_the_same_on_both_engines(wat: Any, made: Any, args: lis
     assert store.fuel_used == found["accel"][-1]
 
 
+def test_a_function_that_is_left_by_branches_can_stop_in_many_places(wat: Any) -> None:
+    """Behind its last ``end``, where those branches lead, is no place to stop at."""
+    body = " ".join(
+        f"local.get 0 local.get 0 i32.const {number} i32.eq br_if 0 drop"
+        " (loop (br_if 0 (i32.const 0)))"
+        for number in range(8)
+    )
+    text = f"""(module (func (export "f") (param i32) (result i32) {body} (i32.const 9)))"""
+    found = {}
+    for engine in ("reference", "accel"):
+        store = Store(engine)
+        instance = Instance(wat(text), store=store)
+        found[engine] = at_every_border(store, [instance], lambda: instance.exports.f(100))  # noqa: B023
+    assert found["accel"] == found["reference"]
+    assert len(found["accel"]) > 16
+
+
 def test_a_deep_stack_is_taken_apart_and_put_together(wat: Any) -> None:
     text = """(module (func $f (export "f") (param i64) (result i64) (local f32)
       (if (result i64) (i64.eqz (local.get 0)) (then (i64.const 0))

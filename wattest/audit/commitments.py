@@ -393,7 +393,7 @@ class _Encoder:
         return b"\x06" + _u32(plain[1])
 
     def is_function(self, value: Any) -> bool:
-        return bool(plain_value(value, self._references)[0] == "func")
+        return isinstance(value, WasmFunc) and self._references.of(value)[0] == "func"
 
     def frames(self, machine: MachineView | MachineState) -> bytes:
         value = self.value

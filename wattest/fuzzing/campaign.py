@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import statistics
 import sys
@@ -222,6 +223,9 @@ def run_piece(
     which something failed that should not."""
     allowed = shared_features(engines, optional)
     figures, found, lost = Figures(), [], []
+    # What is there by now stays: Python's collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="wattest-") as folder:
         for seed in seeds:
             try:

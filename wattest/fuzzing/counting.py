@@ -30,10 +30,11 @@ class Counting:
         self._counts = counts
         self._store: Store | None = None
         self._machine: Machine | None = None
-        # The segment to come, what it costs, and the fuel used before it.
+        # The segment to come, and the fuel used when it has been paid for.
         self._next: tuple[FunctionCode, int, int] | None = None
-        self._segments: dict[tuple[int, int], Counter[str]] = {}
-        self._kept: list[FunctionCode] = []
+        # How often each segment ran since the counts were last brought up to date.
+        self._runs: dict[tuple[FunctionCode, int], int] = {}
+        self._segments: dict[tuple[FunctionCode, int], Counter[str]] = {}
 
     def watch(self, store: Store) -> None:
         """Count what runs in a store from now on."""
@@ -42,34 +43,44 @@ class Counting:
         store.break_at = 0
 
     def _border(self, machine: Machine) -> int:
-        self._settle()
-        func, pc = machine.place
+        assert self._store is not None
+        used = self._store.fuel_used
+        self._settle(used)
         self._machine = machine
-        if func is not None and self._store is not None:
-            self._next = (prepare(func), pc, self._store.fuel_used)
+        func, pc = machine.place
+        if func is not None:
+            code = prepare(func)
+            self._next = (code, pc, used + code.costs[pc])
         return 0
 
-    def _settle(self) -> bool:
+    def _settle(self, used: int) -> bool:
         """Count the segment that was to come, if it was paid for; returns whether it was."""
-        if self._next is None or self._store is None:
+        if self._next is None:
             return True
-        code, pc, before = self._next
-        if self._store.fuel_used < before + code.costs[pc]:
+        code, pc, paid = self._next
+        if used < paid:
             return False
         self._next = None
-        key = (id(code), pc)
-        names = self._segments.get(key)
-        if names is None:
-            self._kept.append(code)  # so that the identity stays its own
-            instrs = code.instrs
-            names = Counter(instrs[at].op.name for at in segment_path(code, pc))
-            self._segments[key] = names
-        self._counts.update(names)
+        key = (code, pc)
+        self._runs[key] = self._runs.get(key, 0) + 1
         return True
+
+    def _add(self) -> None:
+        """Bring the counts up to date."""
+        for key, times in self._runs.items():
+            names = self._segments.get(key)
+            if names is None:
+                code, pc = key
+                names = Counter(code.instrs[at].op.name for at in segment_path(code, pc))
+                self._segments[key] = names
+            for name, number in names.items():
+                self._counts[name] += number * times
+        self._runs.clear()
 
     def end(self, error: BaseException | None) -> None:
         """A call has ended, with this error."""
-        paid = self._settle()
+        paid = self._store is None or self._settle(self._store.fuel_used)
+        self._add()
         machine, self._machine = self._machine, None
         if isinstance(error, FuelExhausted) and error.machine is not None:
             # It may go on: only when it does not, something is left.

@@ -147,6 +147,7 @@ class Run:
     Args:
         slices: None to give each call its fuel at once; a generator to give it in random pieces.
         partner: of its `Setting`.
+        modules: those of another run on this engine, which validated them; None: from the binaries.
 
     Attributes:
         instances: the instance and, if there is one, its partner's; None as long as there is none.
@@ -161,9 +162,10 @@ class Run:
         features: frozenset[str] = frozenset(),
         count: Counter[str] | None = None,
         partner: bytes | None = None,
+        modules: Sequence[api.Module] | None = None,
     ) -> None:
         # Each engine validates for itself.
-        self.modules = [
+        self.modules = modules or [
             api.Module(item, features=features) for item in (binary, partner) if item is not None
         ]
         self.module = self.modules[0]
@@ -365,7 +367,8 @@ def _runs(
         if name != "wasmtime":
             runs[name] = run(name, count=count if name == "reference" else None)
     if "accel" in runs:
-        runs["accel in slices"] = run("accel", slices=random.Random(seed))
+        slices, modules = random.Random(seed), runs["accel"].modules
+        runs["accel in slices"] = run("accel", slices=slices, modules=modules)
     return runs
 
 

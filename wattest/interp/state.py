@@ -15,7 +15,14 @@ from typing import Any, Protocol
 from wattest.errors import FrameInfo
 from wattest.interp.decode import decode_body
 from wattest.interp.module import Instr
-from wattest.interp.runtime import HostFunc, ModuleInst, Store, WasmFunc
+from wattest.interp.runtime import (
+    Externalized,
+    HostFunc,
+    Internalized,
+    ModuleInst,
+    Store,
+    WasmFunc,
+)
 from wattest.interp.values import (
     CANONICAL_NAN32,
     CANONICAL_NAN64,
@@ -163,7 +170,8 @@ class References:
 
     A function of one of the instances is its instance's number and its own index. Everything
     else (host functions, host objects, structures, arrays, exceptions) is numbered in the order
-    in which it is met; so ask for the parts of a state in a fixed order.
+    in which it is met; so ask for the parts of a state in a fixed order. References converted to
+    the other hierarchy are one when what they were converted from is.
 
     Args:
         instances: instances in an order that is the same in every run.
@@ -174,7 +182,7 @@ class References:
 
     def __init__(self, instances: Sequence[ModuleInst]) -> None:
         self._instances = {id(inst): number for number, inst in enumerate(instances)}
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[Any, int] = {}
         self.objects: list[Any] = []
 
     def of(self, value: Any) -> tuple[Any, ...]:
@@ -183,9 +191,15 @@ class References:
             number = self._instances.get(id(value.module))
             if number is not None:
                 return ("func", number, value.index)
-        known = self._numbers.get(id(value))
+        key: Any = id(value)
+        if isinstance(value, (Externalized, Internalized)):
+            # An engine may make one each time, or keep it.
+            inner = value.value
+            number = isinstance(value, Externalized) and isinstance(inner, int)
+            key = (type(value), number, inner if number else id(inner))
+        known = self._numbers.get(key)
         if known is None:
-            known = self._numbers[id(value)] = len(self.objects)
+            known = self._numbers[key] = len(self.objects)
             self.objects.append(value)
         return ("ref", known)
 

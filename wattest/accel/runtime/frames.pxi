@@ -93,7 +93,8 @@ cdef class FuncNotes:
             # Going through the body is what it takes, for one of them or for all.
             if self.offsets is None:
                 self.index()
-            offsets = sorted({at for _, at in self.offsets})
+            # Behind the last ``end`` is no instruction, and nothing that a run could stop before.
+            offsets = sorted({at for _, at in self.offsets if at < self.func.end})
             found = self.native.fast_types_at(self.position(), offsets)
             if found is not None:
                 self.types.update(zip(offsets, found))

@@ -294,7 +294,8 @@ cdef class _Checker:
             offsets: byte offsets of the instructions, ascending; the body's end may be one.
 
         Returns:
-            The letters that `wattest.accel.core` has for them, for each; None when the body is none that is accepted here.
+            For each the letters that `wattest.accel.core` has for the types; None when the body is
+            none that is accepted here.
 
         Raises:
             RuntimeError: there is no instruction at an offset.
