@@ -200,12 +200,7 @@ cdef int body(Check* c) noexcept nogil:
             if not leave(c) or not push_many(c, end):
                 return REFUSED
             if c.depth == 0:
-                if c.p != c.end:
-                    return REFUSED
-                # A handler can lead here.
-                if c.watch != NULL and <uint32_t>(c.p - c.binary) == c.watch[0]:
-                    return VALID if note_types(c) else NO_MEMORY
-                return VALID
+                return VALID if c.p == c.end else REFUSED
         elif kind == K_BR:
             if not u32(c, &index) or not label(c, index, &end) or not pop_many(c, end):
                 return REFUSED

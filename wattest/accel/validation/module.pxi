@@ -291,7 +291,7 @@ cdef class _Checker:
 
         Args:
             position: of the function among those that the module defines.
-            offsets: byte offsets of the instructions, ascending; the body's end may be one.
+            offsets: byte offsets of the instructions, ascending.
 
         Returns:
             For each the letters that `wattest.accel.core` has for the types; None when the body is
