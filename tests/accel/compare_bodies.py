@@ -252,7 +252,7 @@ class Generator:
     def instruction(self) -> bytes:
         rng = self.random
         rows = _REFERENCES if rng.random() < 0.5 else _KNOWN
-        row = rng.choice(rows if rng.random() < 0.995 else _OTHERS)
+        row = rng.choice(rows if rng.random() < 0.995 or not _OTHERS else _OTHERS)
         opcode = bytes([row.code]) if row.prefix is None else bytes([row.prefix]) + leb(row.code)
         if row.prefix is not None and rng.random() < 0.05:
             opcode = bytes([row.prefix]) + leb(row.code, 3)
