@@ -38,7 +38,10 @@ $(VENV)/base.stamp: pyproject.toml setup.py $(ACCEL)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
 	  { rm -rf $(VENV); echo "python3 cannot make a virtual environment;" \
 	    "on Debian: apt-get install python3-venv"; exit 1; }
-	@$(PIP) --editable '.[demo]'
+	@rm -f $(VENV)/install.log
+	@$(PIP) --log $(VENV)/install.log --editable '.[demo]'
+	@sed -n 's/.*\(wattest: building without .*\)/\1; all runs on the reference engine, slowly/p' \
+	  $(VENV)/install.log | tail -n 1
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/base.stamp

@@ -1,11 +1,12 @@
 """Measure, keep the raw numbers, write the page and the plot.
 
     python -m benchmarks [--only kernels,boundary] [--kernels fib,sieve]
-        [--engines "wattest accel,wasm3"] [--raw FILE] [--page FILE]
+        [--engines "wattest accel,wasm3"] [--quick] [--raw FILE] [--page FILE]
 
 Without options everything is measured and docs/benchmarks.md, docs/benchmarks.svg and a file below
 benchmarks/results/ are written. With any, nothing is written unless --page or --raw says where.
---from FILE measures nothing and writes the page from raw numbers.
+--quick measures everything once, to see that it runs. --from FILE measures nothing and writes the
+page from raw numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +24,7 @@ from typing import Any
 
 from benchmarks import (
     boundary,
+    committing,
     kernels_side_by_side,
     loading,
     programs,
@@ -32,6 +36,7 @@ from benchmarks.engines import Engine, available
 from benchmarks.kernel_table import ALL_KERNELS, GC_KERNELS, KERNELS, SIMD_KERNELS, Kernel
 from benchmarks.machine import describe
 from benchmarks.plot import draw
+from benchmarks.quick import VARIABLE, shorten
 from benchmarks.report import markdown
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +48,7 @@ PARTS = (
     "cold",
     "programs",
     "tracing",
+    "commitments",
     "threads",
     "stopping",
 )
@@ -72,13 +78,26 @@ def measure(parts: list[str], kernels: list[Kernel], engines: list[Engine]) -> d
         "cold": lambda: loading.measure_cold(say),
         "programs": lambda: programs.measure_all(say),
         "tracing": lambda: tracing.measure(say),
+        "commitments": lambda: committing.measure(say),
         "threads": lambda: threads.measure(say),
         "stopping": lambda: stopping.measure(say),
     }
+    took: dict[str, tuple[float, float]] = {}
     for part in parts:
         say(f"-- {part}")
+        begin = _clocks()
         results[part] = steps[part]()
+        wall, processor = (after - before for before, after in zip(begin, _clocks()))
+        took[part] = wall, processor
+        say(f"-- {part}: {wall:.0f} s, {processor:.0f} s of processor time")
+    results["took"] = took
     return results
+
+
+def _clocks() -> tuple[float, float]:
+    """Wall time, and processor time of this process and of all that it has waited for."""
+    times = os.times()
+    return time.monotonic(), sum(times[:4])
 
 
 def broken(results: dict[str, Any]) -> list[str]:
@@ -115,6 +134,11 @@ def broken(results: dict[str, Any]) -> list[str]:
         if "failure" in row
     ]
     found += [
+        f"wattest accel, commitments of {row['name']}: {row['failure']}"
+        for row in results.get("commitments", {"rows": []})["rows"]
+        if "failure" in row
+    ]
+    found += [
         f"wattest accel, threads with {row['kernel']}: {row['failure']}"
         for row in results.get("threads", [])
         if "failure" in row
@@ -138,7 +162,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--page", type=Path, help="the page to write (docs/benchmarks.md)")
     parser.add_argument("--raw", type=Path, help="the JSON to write (below benchmarks/results)")
     parser.add_argument("--from", dest="source", type=Path, help="raw numbers to write a page from")
+    parser.add_argument("--quick", action="store_true", help="once, to see that it runs")
     options = parser.parse_args(arguments)
+    if options.quick:
+        os.environ[VARIABLE] = "1"
+        shorten()
     parts = [name for name in options.only.split(",") if name]
     names = [name for name in options.kernels.split(",") if name]
     chosen = [name for name in options.engines.split(",") if name]

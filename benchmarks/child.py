@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quick import shorten
+
 ROOT = Path(__file__).parent.parent
 LAUNCHER = Path(__file__).parent / "launch.py"
 TIMEOUT = 300.0
@@ -33,6 +35,7 @@ TASKS = {
     "loading": ("benchmarks.loading", "times_of", False),
     "program": ("benchmarks.programs", "once", False),
     "tracing": ("benchmarks.tracing", "rounds_of", False),
+    "commitments": ("benchmarks.committing", "rounds_of", False),
     "threads": ("benchmarks.threads", "rounds_of", False),
     "stopping": ("benchmarks.stopping", "rounds_of", False),
     "hostile": ("benchmarks.stopping", "hostile_of", False),
@@ -91,6 +94,7 @@ def call(task: str, argument: object, *, timeout: float = TIMEOUT) -> tuple[Any,
 
 
 def main(task: str, argument: str) -> None:
+    shorten()
     place, name, deep = TASKS[task]
     answers: list[Any] = []
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks import stopping, threads
+from benchmarks import committing, stopping, threads
 from benchmarks.kernel_table import GC_KERNELS, KERNELS, SIMD_KERNELS, Kernel
 from benchmarks.tables import figure, table
 
@@ -420,6 +420,11 @@ def _tracing(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _took(results: Mapping[str, Any]) -> str:
+    took = results.get("took")
+    return f", {sum(wall for wall, _ in took.values()) / 60:.0f} minutes" if took else ""
+
+
 def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) -> str:
     """The whole page. `plot` is the picture's address as the page sees it."""
     machine, engines = results["machine"], results["engines"]
@@ -438,7 +443,7 @@ def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) 
         "measuring began",
         f"- Python: {machine['python']}, {machine['compiler']}",
         "- Engines: " + ", ".join(f"{name} {engines[name]}" for name in engines),
-        f"- Command: `{command}`",
+        f"- Command: `{command}`{_took(results)}",
         "",
     ]
     if plot:
@@ -452,6 +457,7 @@ def markdown(results: Mapping[str, Any], command: str, plot: str | None = None) 
         "cold": _cold,
         "programs": _programs,
         "tracing": _tracing,
+        "commitments": committing.section,
         "threads": threads.section,
         "stopping": stopping.section,
     }

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 import wattest
-from benchmarks import boundary, kernels_side_by_side, programs, stopping, threads
+from benchmarks import (
+    boundary,
+    commitments,
+    committing,
+    kernels_side_by_side,
+    programs,
+    quick,
+    stopping,
+    threads,
+)
 from benchmarks.__main__ import broken
 from benchmarks.child import ChildError, call, command
 from benchmarks.engines import available
@@ -75,6 +84,13 @@ RESULTS: dict[str, Any] = {
         row("alloc", "large", 4000, wattest_accel=[0.002, 0.004, 0.003]) | {"n": 60_000},
         row("alloc", "small", 4000, wattest_reference=[0.5]) | {"n": 60_000},
     ],
+    "commitments": {
+        "every": 10_000_000, "bound": 1.15,
+        "rows": [
+            {"name": "slow", "count": 7, "pairs": [[[1.0, 2.0], [1.25, 2.5]]]},
+            {"name": "fast", "count": 1, "pairs": [[[0.5, 0.5], [0.4, 0.5]]]},
+        ],
+    },
     "threads": [
         {
             "kernel": "fib", "calls": 3,
@@ -151,6 +167,9 @@ def test_ratios_leave_out_what_failed() -> None:
         "- wasmtime: **0.50** over 1 kernels (0.50 of the fastest rounds); lowest 0.50 (dot)",
         "- wasm3, dot, utf8: no vectors",
         "dropped (`alloc`): wattest accel 20.0, wattest reference 0.12.",
+        "| slow | 7 | 1.000 | 1.250 | 1.250 |",
+        "| geometric mean |  |  | **1.000** | **1.118** |",
+        "The bound is 1.15 in run time; 1 of 2 are above it.",
         "| fib | 3.0 | 1.60 | 2.00 | 2.00 |",
         "| a loop | accel | 2.00 | 11.00 | 3.00 | 3.00 | 0.40 | 0.40 |",
         "The target is 10 ms; 1 of 5 stops take longer.",
@@ -195,6 +214,24 @@ def test_every_stop_is_measured(engine: str, guest: str, monkeypatch: pytest.Mon
     assert list(times) == ["Ctrl-C", "deadline", "fuel"]
     # A round that was not stopped would take for ever; one stopped too early would be below zero.
     assert all(0 < time < 60 for rounds in times.values() for time in rounds)
+
+
+def test_a_quick_run_measures_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(quick.VARIABLE, "1")
+    # The process that measures shortens all modules: none of the constants may be missing.
+    measured = kernels_side_by_side.measure(KERNELS[0], available()[:1], "small")
+    (rounds,) = measured["times"].values()
+    assert len(rounds) == 1
+
+
+@pytest.mark.skipif("accel" not in wattest.available_engines(), reason="not part of this build")
+def test_commitments_are_measured_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commitments, "PAIRS", 2)
+    answer = committing.rounds_of("fib")
+    # 99,520,208 units, a commitment every ten millions.
+    assert answer["count"] == 9
+    assert len(answer["pairs"]) == 2
+    assert all(time > 0 for pair in answer["pairs"] for times in pair for time in times)
 
 
 def test_a_call_that_comes_back_is_no_measurement() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import wasmtime
 
 import wattest
-from wattest.audit import commitments
+from wattest.audit import commitments, pages
 from wattest.audit.canonical import canonical_json
 from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree, written_pages
 from wattest.engine import Limits
@@ -247,13 +248,16 @@ def test_commitments_stand_at_the_first_border_behind_each_multiple(mixed: Path)
     assert fuels == sorted(set(wanted))
 
 
-@pytest.fixture(params=["native", "python"])
+def compiled() -> Any:
+    return pytest.importorskip("wattest.accel.pages", reason="built without the accelerator")
+
+
+@pytest.fixture(params=["as built", "python"])
 def hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trees hashed by the compiled loop and without it."""
+    """Trees hashed by compiled code, where there is some, and without it."""
     if request.param == "python":
-        monkeypatch.setattr(commitments, "_NATIVE", False)
-    elif not commitments._NATIVE:
-        pytest.skip("built without the accelerator")
+        for name in pages.__all__:
+            monkeypatch.setattr(commitments, f"_{name}", getattr(pages, name))
 
 
 @pytest.mark.usefixtures("hashing")
@@ -315,18 +319,22 @@ def test_a_page_that_holds_what_it_held_is_not_hashed(monkeypatch: pytest.Monkey
     for leaf in range(20):
         mem.data[LEAF * leaf] = leaf + 1
     tree.update(None)
-    hashed: list[int] = []
+    hashed: list[tuple[int, list[int]]] = []
+    hash_pieces = commitments._hash_pieces
 
-    def sha256(data: Any) -> Any:
-        hashed.append(len(data))
-        return hashlib.sha256(data)
+    def counted(data: Any, size: int, length: int, numbers: Any, digests: bytearray) -> None:
+        hashed.append((size, list(numbers)))
+        hash_pieces(data, size, length, numbers, digests)
 
-    monkeypatch.setattr(commitments, "_sha256", sha256)
+    monkeypatch.setattr(commitments, "_hash_pieces", counted)
     mem.data[LEAF * 7 + 99] = 1
     mem.data[LEAF * 8] = mem.data[LEAF * 8]
     assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
     # One leaf, the node above it, and the one above that.
-    assert hashed == [LEAF, 64 * 32, 2 * 32]
+    assert hashed == [(LEAF, [7]), (2048, [0]), (2048, [0])]
+    hashed.clear()
+    assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
+    assert hashed == []
 
 
 def test_the_pages_that_were_written_are_told_once() -> None:
@@ -347,25 +355,52 @@ def test_the_pages_that_were_written_are_told_once() -> None:
     assert list(written_pages(mem) or ()) == list(range(64)) == list(written_pages(mem) or ())
 
 
-def test_the_compiled_loop_stays_within_its_buffers() -> None:
-    pages = pytest.importorskip("wattest.accel.pages")
-    data, leaves = bytearray(b"x" * 10_000), bytearray(3 * 32)
-    copy = bytearray(10_000)
-    sha = hashlib.sha256
-    assert pages.hash_changed(data, copy, 9000, [0, 2, 3, 2**40], leaves, sha) == [0, 2]
+@pytest.mark.parametrize("build", ["compiled", "python"])
+def test_pages_are_taken_and_hashed_within_their_buffers(build: str) -> None:
+    made = compiled() if build == "compiled" else pages
+    data, copy = bytearray(b"x" * 10_000), bytearray(10_000)
+    assert made.take_changed(data, copy, 9000, [0, 2, 3, 2**40]) == [0, 2]
     assert copy == b"x" * 4096 + bytes(4096) + b"x" * 808 + bytes(1000)
-    assert leaves == sha(b"x" * 4096).digest() + bytes(32) + sha(b"x" * 808).digest()
-    for wrong in ((data, copy, 10_001, leaves), (data, copy, 10_000, leaves[:64])):
-        with pytest.raises(ValueError, match=r"memory is no longer|so many leaves"):
-            pages.hash_changed(*wrong[:3], [0], wrong[3], sha)
-    with pytest.raises(ValueError, match="memory is no longer"):
-        pages.hash_changed(data, copy[:5000], 9000, [0], leaves, sha)
-    for bad in ([-1], [2**64], ["0"]):
-        with pytest.raises((OverflowError, TypeError)):
-            pages.hash_changed(data, copy, 9000, bad, leaves, sha)
+    assert made.take_changed(data, copy, 9000, [0, 2]) == []
+    assert made.take_changed(data, copy, 9001, [2]) == [2]
+    for wrong in ((data, copy, 10_001), (data, copy[:5000], 9000), (data[:5000], copy, 9000)):
+        with pytest.raises(ValueError, match="no longer than its mapping"):
+            made.take_changed(*wrong, [0])
     with pytest.raises(ValueError, match="so many pages"):
-        pages.take_written(bytearray(4), 5)
-    assert pages.take_written(bytearray(0), 0) == []
+        made.take_written(bytearray(4), 5)
+    assert made.take_written(bytearray(0), 0) == []
+    notes = bytearray(100)
+    notes[0] = notes[7] = notes[8] = notes[95] = notes[98] = 1
+    assert made.take_written(notes, 98) == [0, 7, 8, 95]
+    assert made.take_written(notes, 99) == [98]
+    if build == "compiled" and not made.hashes():
+        with pytest.raises(RuntimeError):
+            made.hash_pieces(data, 64, 64, [0], bytearray(32))
+        return
+    for place, digests, length in ((3, 96, 9000), (2, 64, 9000), (2, 96, 8192), (2**60, 96, 9000)):
+        with pytest.raises(ValueError, match="no piece"):
+            made.hash_pieces(data, 4096, length, [0, place], bytearray(digests))
+    for size, length in ((4096, 10_001), (0, 9000), (1 << 21, 9000)):
+        with pytest.raises(ValueError, match="bytes that there are"):
+            made.hash_pieces(data, size, length, [0], bytearray(96))
+
+
+def test_the_processor_hashes_as_hashlib() -> None:
+    made = compiled()
+    if not made.hashes():
+        pytest.skip("the processor has no instructions for it")
+    rng = random.Random(7)
+    for length in (*range(1, 200), 2048, 4095, 4096, 4097, 70_000):
+        data = rng.randbytes(length)
+        digest = bytearray(32)
+        made.hash_pieces(data, length, length, [0], digest)
+        assert digest == hashlib.sha256(data).digest(), length
+    data = rng.randbytes(9 * 64 + 5)
+    found, wanted = bytearray(b"-" * 320), bytearray(b"-" * 320)
+    for numbers in ([9, 2, 3], [], [2], range(10)):
+        made.hash_pieces(data, 64, len(data), numbers, found)
+        pages.hash_pieces(data, 64, len(data), numbers, wanted)
+        assert found == wanted
 
 
 def test_a_file_is_read_as_it_was_written() -> None:

@@ -1,12 +1,9 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+def hashes() -> bool: ...
 def take_written(dirty: bytearray, count: int) -> list[int]: ...
-def hash_changed(
-    data: Any,
-    copy: Any,
-    length: int,
-    pages: Iterable[int],
-    leaves: bytearray,
-    sha256: Callable[[Any], Any],
-) -> list[int]: ...
+def take_changed(data: Any, copy: Any, length: int, pages: Iterable[int]) -> list[int]: ...
+def hash_pieces(
+    data: Any, size: int, length: int, numbers: Sequence[int], digests: bytearray
+) -> None: ...

@@ -1,22 +1,35 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""The leaves of a memory's tree (docs/commitments.md): which have changed, and their hashes."""
+"""What the tree over a memory needs (docs/commitments.md): changed pages, and many hashes at once."""
 
-from cpython.memoryview cimport PyMemoryView_FromMemory
-from cpython.buffer cimport PyBUF_READ
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
+
+cdef extern from "sha256.h" nogil:
+    bint sha256_native() noexcept
+    void sha256_digest(const uint8_t*, size_t, uint8_t*) noexcept
 
 cdef enum:
     LEAF = 4096
     DIGEST = 32
 
+cdef bint NATIVE = sha256_native()
+
+
+def hashes() -> bool:
+    """Whether `hash_pieces` works: the processor has instructions for it."""
+    return NATIVE
+
 
 def take_written(uint8_t[::1] dirty, size_t count):
-    """The numbers of the bytes that are not 0 among the first ``count``, which become 0.
+    """The numbers of the bytes that are 1 among the first ``count``, which become 0.
 
     Args:
         dirty: a byte for each page (`wattest.interp.runtime.MemInst.dirty`).
-        count: how many of them are asked for, at most all.
+        count: how many of them are asked for.
+
+    Raises:
+        ValueError: there are fewer.
     """
     cdef list found = []
     cdef size_t at = 0
@@ -43,41 +56,75 @@ def take_written(uint8_t[::1] dirty, size_t count):
     return found
 
 
-def hash_changed(const uint8_t[::1] data, uint8_t[::1] copy, size_t length, pages, uint8_t[::1] leaves, sha256):
-    """Hash the leaves of a memory that are not what they were.
+def take_changed(const uint8_t[::1] data, uint8_t[::1] copy, size_t length, pages):
+    """The leaves of a memory that are not what they were.
 
     Args:
         data: the memory's mapping.
-        copy: as long; what it was. Becomes what it is.
+        copy: what it was; becomes what it is.
         length: the memory's size in bytes.
         pages: numbers of the leaves that may have changed; those beyond its end are left out.
-        leaves: 32 bytes for each leaf, the sha256 of ``copy``'s; is brought up to date.
-        sha256: `hashlib.sha256`.
 
     Returns:
-        The numbers of those that were hashed.
+        The numbers of those that have.
+
+    Raises:
+        ValueError: ``data`` or ``copy`` is shorter than ``length``.
     """
     cdef list found = []
     cdef size_t page
     cdef size_t size
-    cdef const uint8_t* now
-    cdef uint8_t* before
-    cdef bytes digest
     if length > <size_t>data.shape[0] or length > <size_t>copy.shape[0]:
         raise ValueError("a memory is no longer than its mapping")
-    if (length + LEAF - 1) // LEAF > <size_t>leaves.shape[0] // DIGEST:
-        raise ValueError("there are not so many leaves")
     for number in pages:
         page = number
         if page >= (length + LEAF - 1) // LEAF:
             continue
         size = min(<size_t>LEAF, length - page * LEAF)
-        now = &data[page * LEAF]
-        before = &copy[page * LEAF]
-        if memcmp(now, before, size) == 0:
-            continue
-        memcpy(before, now, size)
-        digest = sha256(PyMemoryView_FromMemory(<char*>before, size, PyBUF_READ)).digest()
-        memcpy(&leaves[page * DIGEST], <char*>digest, DIGEST)
-        found.append(number)
+        if memcmp(&data[page * LEAF], &copy[page * LEAF], size):
+            memcpy(&copy[page * LEAF], &data[page * LEAF], size)
+            found.append(number)
     return found
+
+
+def hash_pieces(const uint8_t[::1] data, size_t size, size_t length, numbers, uint8_t[::1] digests):
+    """Hash pieces of some bytes, without the interpreter's lock.
+
+    Args:
+        data: the bytes.
+        size: of a piece.
+        length: how many of the bytes count; the last piece may be shorter for that.
+        numbers: which pieces.
+        digests: 32 bytes for each piece; takes the sha256 of those.
+
+    Raises:
+        ValueError: ``data`` has no such piece, or ``digests`` no room for it.
+        RuntimeError: the processor cannot do it.
+    """
+    cdef size_t count = len(numbers)
+    cdef size_t* places
+    cdef size_t i
+    cdef size_t place
+    if not NATIVE:
+        raise RuntimeError("the processor has no instructions for SHA-256")
+    if length > <size_t>data.shape[0] or not 0 < size <= 1 << 20:
+        raise ValueError("a piece is of the bytes that there are")
+    if count == 0:
+        return
+    places = <size_t*>malloc(count * sizeof(size_t))
+    if places == NULL:
+        raise MemoryError("no room for the numbers of pieces")
+    try:
+        for i in range(count):
+            place = numbers[i]
+            if place >= (length + size - 1) // size or place >= <size_t>digests.shape[0] // DIGEST:
+                raise ValueError(f"there is no piece {place}")
+            places[i] = place
+        with nogil:
+            for i in range(count):
+                place = places[i]
+                sha256_digest(
+                    &data[place * size], min(size, length - place * size), &digests[place * DIGEST]
+                )
+    finally:
+        free(places)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from wattest.audit import pages
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
+from wattest.errors import LimitExceeded
 from wattest.interp.runtime import (
     DIRTY_PAGE,
     ArrayInst,
@@ -32,12 +34,15 @@ from wattest.interp.state import MachineState, MachineView, References, plain_va
 from wattest.interp.types import DefType
 
 try:
-    from wattest.accel.pages import hash_changed, take_written
+    from wattest.accel import pages as _compiled
 except ImportError:
-    # Built without the accelerator: what follows does without.
-    _NATIVE = False
+    # Built without the accelerator.
+    _take_written, _take_changed = pages.take_written, pages.take_changed
+    _hash_pieces = pages.hash_pieces
 else:
-    _NATIVE = True
+    _take_written, _take_changed = _compiled.take_written, _compiled.take_changed
+    # `hashlib` is the fastest there is where the processor has no instructions for it.
+    _hash_pieces = _compiled.hash_pieces if _compiled.hashes() else pages.hash_pieces
 
 __all__ = [
     "COMMITMENTS_VERSION",
@@ -78,8 +83,8 @@ def written_pages(mem: MemInst) -> Iterable[int] | None:
     keeps account (`MemInst.dirty`)."""
     if mem.dirty is None:
         return None
-    if _NATIVE and not mem.shared:
-        return take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
+    if not mem.shared:
+        return _take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
     return mem.take_dirty()
 
 
@@ -112,6 +117,9 @@ class MemoryTree:
 
         Returns:
             The root; of a memory without bytes the sha256 of nothing.
+
+        Raises:
+            LimitExceeded: the host has no room for a copy of the memory.
         """
         mem = self._mem
         length = mem.length
@@ -119,59 +127,34 @@ class MemoryTree:
             # It was taken back to an earlier state.
             self._clear()
             dirty = None
-        changed: set[int] = set()
         if self._copy is None:
             # Bytes that were never written are zero, there and here.
-            self._copy = reserve(len(mem.data))
-        if length != self._length:
-            before, after = _leaves(self._length), _leaves(length)
+            try:
+                self._copy = reserve(len(mem.data))
+            except (OSError, OverflowError, ValueError) as error:
+                raise LimitExceeded("memory pages", mem.blocks) from error
+        grown = length != self._length
+        before, after = _leaves(self._length), _leaves(length)
+        nodes: set[int] = set()
+        if grown:
             self._grow(after)
-            changed.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
-            # Leaves that are no whole pages, now or before.
-            for at in (self._length, length):
-                if at % LEAF:
-                    self._hash(at // LEAF, length)
-            self._length = length
-        if dirty is None:
-            dirty = range(_leaves(length))
-        if _NATIVE:
-            found = hash_changed(mem.data, self._copy, length, dirty, self._levels[0], _sha256)
-        else:
-            found = self._changed(dirty, length)
-            for leaf in found:
-                self._hash(leaf, length)
-        changed.update([leaf // _FANOUT for leaf in found])
-        if changed or not self.root:
-            self._rehash(changed)
-        return self.root
-
-    def _hash(self, leaf: int, length: int) -> None:
-        """Hash one leaf and keep what it holds."""
-        piece = self._mem.data[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
-        self._copy[leaf * LEAF : leaf * LEAF + len(piece)] = piece
-        self._levels[0][leaf * 32 : leaf * 32 + 32] = _sha256(piece).digest()
-
-    def _changed(self, leaves: Iterable[int], length: int) -> list[int]:
-        """Those that differ from what they were."""
-        now, before = self._mem.data, self._copy
-        count = _leaves(length)
-        if isinstance(leaves, range):
-            # All of them: in larger pieces first.
-            step = _FANOUT * LEAF
-            leaves = [
-                leaf
-                for start in range(0, length, step)
-                if now[start : min(start + step, length)]
-                != before[start : min(start + step, length)]
-                for leaf in range(start // LEAF, min(start // LEAF + _FANOUT, count))
+            nodes.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
+        changed = _take_changed(
+            mem.data, self._copy, length, range(after) if dirty is None else dirty
+        )
+        if grown:
+            # Leaves that are no whole pages, now or before, whatever they hold.
+            changed += [
+                at // LEAF
+                for at in {self._length, length}
+                if at % LEAF and at // LEAF not in changed
             ]
-        return [
-            leaf
-            for leaf in leaves
-            if leaf < count
-            and now[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
-            != before[leaf * LEAF : min(leaf * LEAF + LEAF, length)]
-        ]
+        self._length = length
+        nodes.update([leaf // _FANOUT for leaf in changed])
+        if nodes or not self.root:
+            _hash_pieces(self._copy, LEAF, length, changed, self._levels[0])
+            self._rehash(nodes)
+        return self.root
 
     def _grow(self, count: int) -> None:
         levels = self._levels
@@ -193,10 +176,8 @@ class MemoryTree:
     def _rehash(self, changed: set[int]) -> None:
         levels = self._levels
         for level in range(1, len(levels)):
-            below, above = levels[level - 1], levels[level]
-            for node in changed:
-                children = below[node * 32 * _FANOUT : (node + 1) * 32 * _FANOUT]
-                above[node * 32 : node * 32 + 32] = _sha256(children).digest()
+            below = levels[level - 1]
+            _hash_pieces(below, 32 * _FANOUT, len(below), list(changed), levels[level])
             changed = {node // _FANOUT for node in changed}
         self.root = bytes(levels[-1][:32]) or _sha256(b"").digest()
 
