@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import environment
+from tests.proof.recorded import PROGRAMS, record
 from wattest.audit import Receipt
 from wattest.audit.tracefile import TraceReader
+from wattest.engine import Limits
+from wattest.jobs import Job
 
 Wattest = Any
 
@@ -299,3 +302,38 @@ def test_without_wasmtime(wattest: Wattest, run: Path, monkeypatch: pytest.Monke
     done = wattest("verify", "--quiet", "run.wattest", "--engine", "wasmtime")
     assert done.exit_code == 2
     assert "pip install 'wattest[wasmtime]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "--quiet"),
+        ("replay", "--until", "call:0"),
+        ("debug", "--batch", "--quiet", "-c", "where"),
+        ("report", "-o", "page.html"),
+        ("diff", "--engine", "reference"),
+        ("diff", "--program", PROGRAMS / "exit.wasm"),
+    ],
+)
+def test_limits_beyond_the_defaults_are_refused_by_all_that_repeat(
+    wattest: Any, here: Path, command: tuple[object, ...]
+) -> None:
+    limits = Limits(memory_pages=65_536)
+    record(here / "large.wattest", Job(program=PROGRAMS / "exit.wasm", limits=limits))
+    done = wattest(*command, "large.wattest")
+    assert done.exit_code not in (0, 1)
+    assert "--any-limits" in done.stderr
+    assert not (here / "page.html").exists()
+    done = wattest(*command, "--any-limits", "large.wattest")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_limits_are_refused_in_either_of_two_bundles(wattest: Any, here: Path) -> None:
+    program = PROGRAMS / "exit.wasm"
+    record(here / "plain.wattest", Job(program=program))
+    record(here / "large.wattest", Job(program=program, limits=Limits(fuel=None)))
+    for pair in (("plain.wattest", "large.wattest"), ("large.wattest", "plain.wattest")):
+        done = wattest("diff", *pair)
+        assert done.exit_code not in (0, 1)
+        assert "--any-limits" in done.stderr
+        assert wattest("diff", "--any-limits", *pair).exit_code == 1

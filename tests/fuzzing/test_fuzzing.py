@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from wattest.engine import Limits
 from wattest.errors import Trap
 from wattest.fuzzing import aimed, campaign, equality, locate
 from wattest.fuzzing.counting import Counting
-from wattest.fuzzing.engines import WasmtimeRun
+from wattest.fuzzing.engines import Theirs, WasmtimeRun
 from wattest.fuzzing.equality import Difference, Figures, Run, Setting, compare
+from wattest.fuzzing.generate import probe_for
 from wattest.fuzzing.linked import linked
 from wattest.fuzzing.targeted import THEMES, targeted
 from wattest.fuzzing.writing import HASH, Pen
@@ -393,3 +396,16 @@ def test_the_place_in_a_partner_where_two_engines_part(monkeypatch: pytest.Monke
     text = locate.locate(binary, 3, engines, frozenset(), "accel: 'g'(1,)", Setting(partner))
     assert text.startswith("in the call of 'g'")
     assert "i32.add" in text
+
+
+def test_a_run_on_wasmtime_ends_with_its_memory() -> None:
+    """Its host functions kept it alive: each module took gigabytes of addresses for ever."""
+    binary = text_to_binary(
+        '(module (import "host" "mix" (func (param i32) (result i32))) (memory (export "m") 1))'
+    )
+    theirs = Theirs((binary, None), [probe_for(Module(binary))])
+    store = weakref.ref(theirs.runs[0].store)
+    assert theirs.runs[0].memory("m")
+    del theirs
+    gc.collect()
+    assert store() is None

@@ -14,6 +14,7 @@ from tests.proof.recorded import PROGRAMS, ROOT, live_tree, outside_job, record
 from wattest import ReplayDiverged
 from wattest.audit.bundle import Bundle, BundleError
 from wattest.jobs import Job, run_job
+from wattest.jobs import replay as module
 from wattest.jobs.companions import Companions
 from wattest.jobs.job import Input, LinkedModule, Output
 from wattest.jobs.replay import Point, replay, replay_until, unpacked
@@ -165,6 +166,41 @@ def test_stopping_on_the_way(bundle: Path, engine: str) -> None:
     assert half.machine.frames
     for point in (Point(fuel=fuel + 1), Point(call=len(calls)), Point(function="fd_sync")):
         assert replay_until(bundle, point, engine=engine) is None
+
+
+@pytest.mark.skipif("accel" not in ENGINES, reason="built without the accelerator")
+def test_the_accelerator_stops_where_the_reference_does(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Bundle(bundle) as opened, opened.trace() as trace:
+        calls = list(trace)
+        assert trace.end is not None
+        fuel = trace.end.fuel
+    engines: list[str] = []
+    run_until = module._run_until
+
+    def counted(ready: module.Unpacked, point: Point) -> module.Stopped | None:
+        engines.append(ready.job.engine)
+        return run_until(ready, point)
+
+    monkeypatch.setattr(module, "_run_until", counted)
+    points = [Point(fuel=at) for at in (0, 1, fuel // 7, fuel // 2, calls[-1].fuel, fuel - 1, fuel)]
+    points += [Point(call=0), Point(call=len(calls) - 1)]
+    for point in points:
+        engines.clear()
+        fast = replay_until(bundle, point, engine="accel")
+        # At once, and not once more on the reference.
+        assert engines == ["accel"]
+        slow = replay_until(bundle, point, engine="reference")
+        assert (fast is None) == (slow is None)
+        if fast is not None and slow is not None:
+            assert (fast.fuel, fast.calls, fast.function) == (slow.fuel, slow.calls, slow.function)
+            assert [(frame.func.index, frame.offset, frame.locals, frame.operands)
+                    for frame in fast.machine.state().frames] == [
+                   (frame.func.index, frame.offset, frame.locals, frame.operands)
+                    for frame in slow.machine.state().frames]  # fmt: skip
+            memories = [inst.mems[0] for stop in (fast, slow) for inst in stop.instances[:1]]
+            assert memories[0].data[: memories[0].length] == memories[1].data[: memories[1].length]
 
 
 def test_receipts_of_recordings_fit_the_schema(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ cdef extern from "sha256.h" nogil:
 cdef enum:
     LEAF = 4096
     DIGEST = 32
+    BRIEF = 1 << 15     # bytes that are hashed sooner than the lock is given back and taken
 
 cdef bint NATIVE = sha256_native()
 
@@ -19,6 +20,25 @@ cdef bint NATIVE = sha256_native()
 def hashes() -> bool:
     """Whether `hash_pieces` works: the processor has instructions for it."""
     return NATIVE
+
+
+def digest(bytes data not None):
+    """The sha256 of some bytes, where `hashes` says so.
+
+    Raises:
+        RuntimeError: the processor cannot do it.
+    """
+    cdef uint8_t found[DIGEST]
+    cdef const uint8_t* start = data
+    cdef size_t size = len(data)
+    if not NATIVE:
+        raise RuntimeError("the processor has no instructions for SHA-256")
+    if size < BRIEF:
+        sha256_digest(start, size, found)
+    else:
+        with nogil:
+            sha256_digest(start, size, found)
+    return (<char*>found)[:DIGEST]
 
 
 def take_written(uint8_t[::1] dirty, size_t count):

@@ -1,4 +1,5 @@
-"""What the tree over a memory needs, in Python: `wattest.accel.pages` is the same, compiled."""
+"""What the tree over a memory and the trace need, in Python: `wattest.accel.pages` is the same,
+compiled."""
 
 from __future__ import annotations
 
@@ -6,9 +7,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["hash_pieces", "take_changed", "take_written"]
+__all__ = ["digest", "hash_pieces", "take_changed", "take_written"]
 
 _LEAF = 4096
+
+
+def digest(data: bytes) -> bytes:
+    """The sha256 of some bytes."""
+    return hashlib.sha256(data).digest()
 
 
 def take_written(dirty: bytearray, count: int) -> list[int]:

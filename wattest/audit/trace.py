@@ -23,8 +23,18 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Union
 
+from wattest.audit import pages
 from wattest.audit.canonical import LARGEST_INTEGER
 from wattest.wasi.observe import HostCall
+
+try:
+    from wattest.accel import pages as _compiled
+except ImportError:
+    # Built without the accelerator.
+    _digest: Callable[[bytes], bytes] = pages.digest
+else:
+    # A call's entry is short: asking `hashlib` takes longer than hashing does.
+    _digest = _compiled.digest if _compiled.hashes() else pages.digest
 
 __all__ = ["EXTERNAL_VERSION", "TRACE_VERSION", "ExternalLog", "Trace", "entry_bytes"]
 
@@ -34,7 +44,7 @@ TRACE_VERSION = b"wattest trace 1"
 EXTERNAL_VERSION = b"wattest external values 1"
 """The same for the chain of values that came from outside."""
 
-_CALLS = 32
+_CALLS = 64
 _BYTES = 1 << 18
 """Calls that wait at most, and bytes that they moved."""
 
@@ -68,7 +78,11 @@ def _item(value: Any) -> str:
     """Canonical JSON of an item of a list, which is nearly always an address and a length."""
     if type(value) is tuple and len(value) == 2:
         first, second = value
-        if type(first) is type(second) is int and 0 <= min(value) <= max(value) <= LARGEST_INTEGER:
+        if (
+            type(first) is int
+            and type(second) is int
+            and 0 <= first <= LARGEST_INTEGER >= second >= 0
+        ):
             return f"[{first},{second}]"
     return _value(value)
 
@@ -102,6 +116,8 @@ def _moved(buffers: Sequence[Any]) -> str:
         return "null"
     if len(buffers) == 1:
         data = buffers[0]
+        if type(data) is bytes:
+            return f'{{"sha256":"{_digest(data).hex()}","size":{len(data)}}}'
         return f'{{"sha256":"{_sha256(data).hexdigest()}","size":{len(data)}}}'
     state = _sha256()
     size = 0
@@ -152,21 +168,24 @@ class Trace:
 
     def on_call(self, call: HostCall) -> None:
         """Chain one host call, now or before anybody can ask."""
-        self._waiting.append(call)
+        waiting = self._waiting
+        waiting.append(call)
         self.calls += 1
-        for buffers in (call.moved_in, call.moved_out):
-            for buffer in buffers:
-                self._weight += len(buffer)
-        if self._sink is not None or len(self._waiting) >= _CALLS or self._weight > _BYTES:
+        for buffer in call.moved_in:
+            self._weight += len(buffer)
+        for buffer in call.moved_out:
+            self._weight += len(buffer)
+        if self._sink is not None or len(waiting) >= _CALLS or self._weight > _BYTES:
             self._chain()
 
     def _chain(self) -> None:
         waiting, self._waiting, self._weight = self._waiting, [], 0
+        digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
             entry = entry_bytes(sequence, call)
-            self._hash = _sha256(self._hash + entry).digest()
-            if self._sink is not None:
-                self._sink(entry, self._hash)
+            self._hash = digest = _digest(digest + entry)
+            if sink is not None:
+                sink(entry, digest)
 
     @property
     def root(self) -> str:

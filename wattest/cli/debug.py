@@ -12,6 +12,7 @@ import click
 
 from wattest.cli.job_options import job_of, job_options
 from wattest.cli.messages import printable, put, say
+from wattest.cli.options import any_limits_option
 from wattest.cli.run import _signals
 from wattest.cli.terminal import open_tee
 from wattest.errors import EvidenceError, InputError
@@ -40,12 +41,14 @@ __all__ = ["debug"]
 )
 @click.option("--batch", is_flag=True, help="End after the commands of -x and -c.")
 @click.option("--quiet", is_flag=True, help="Do not pass on what the program writes.")
+@any_limits_option
 @job_options
 def debug(
     scripts: tuple[Path, ...],
     commands: tuple[str, ...],
     batch: bool,
     quiet: bool,
+    any_limits: bool,
     **options: Any,
 ) -> int:
     """Run PROGRAM, or repeat the run in a BUNDLE, then look at it instruction by instruction.
@@ -60,7 +63,7 @@ def debug(
     with _signals():
         if is_bundle(program):
             try:
-                guest = guest_of_bundle(program, engine=engine, **tees)
+                guest = guest_of_bundle(program, engine=engine, any_limits=any_limits, **tees)
             except EvidenceError as error:
                 raise EvidenceError(f"{program}: {error}") from error
             except OSError as error:

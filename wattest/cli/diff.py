@@ -12,7 +12,7 @@ import click
 from wattest.audit.bundle import Bundle
 from wattest.audit.tracefile import TraceEntry, TraceReader
 from wattest.cli.messages import DIFFERENT, printable, put
-from wattest.cli.options import engine_option, program_file_option
+from wattest.cli.options import any_limits_option, engine_option, program_file_option
 from wattest.errors import EvidenceError, InputError, JobError
 from wattest.explain.debugger import Debugger
 from wattest.explain.guest import Guest, Play, record_guest
@@ -29,9 +29,12 @@ __all__ = ["diff"]
 @click.command(short_help="Find where two runs part, down to the instruction.")
 @engine_option("Compare the run in A with the same run on this engine, now.", default=None)
 @program_file_option("Compare the run in A with one of this build of the program, now.")
+@any_limits_option
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
-def diff(engine: str | None, program: Path | None, a: Path, b: Path | None) -> int:
+def diff(
+    engine: str | None, program: Path | None, any_limits: bool, a: Path, b: Path | None
+) -> int:
     """Find where the runs in A and B part: the first host call, and, for bundles of one program,
     the first instruction.
 
@@ -48,14 +51,14 @@ def diff(engine: str | None, program: Path | None, a: Path, b: Path | None) -> i
     if not is_bundle(a):
         raise JobError(f"{a}: not a bundle: only wattest run --record keeps what a run needs")
     with _evidence(a):
-        left_guest = guest_of_bundle(a, outlines=program is not None)
+        left_guest = guest_of_bundle(a, any_limits=any_limits, outlines=program is not None)
     if program is not None:
-        return _other_build(a, left_guest, program)
+        return _other_build(a, left_guest, program, any_limits)
     if engine is not None:
-        return _other_engine(a, left_guest, engine)
+        return _other_engine(a, left_guest, engine, any_limits)
     assert b is not None
     with _evidence(b):
-        right_guest = guest_of_bundle(b)
+        right_guest = guest_of_bundle(b, any_limits=any_limits)
     if left_guest.program.sha256 != right_guest.program.sha256:
         with _entries(a) as left, _entries(b) as right:
             found = first_trace_difference(left, right, loose=True)
@@ -63,20 +66,20 @@ def diff(engine: str | None, program: Path | None, a: Path, b: Path | None) -> i
     return _same_program(left_guest, right_guest, _equal_at(a, b))
 
 
-def _other_engine(path: Path, left: Guest, engine: str) -> int:
+def _other_engine(path: Path, left: Guest, engine: str, any_limits: bool) -> int:
     # The record of one run, played on both: what an engine does wrong shows in the guest.
     one = "accel" if engine == "reference" else "reference"
     if left.receipt.environment["engine"] != one:
         one = str(left.receipt.environment["engine"])
     if engine == one:
         with _evidence(path):
-            other = guest_of_bundle(path, engine=engine)
+            other = guest_of_bundle(path, engine=engine, any_limits=any_limits)
         return _same_program(left, other, 0, engines=(one, engine))
     return _parted(find_parting(Play(left, one), Play(left, engine)), (one, engine))
 
 
-def _other_build(path: Path, left: Guest, program: Path) -> int:
-    with _evidence(path), unpacked(path) as ready:
+def _other_build(path: Path, left: Guest, program: Path, any_limits: bool) -> int:
+    with _evidence(path), unpacked(path, any_limits=any_limits) as ready:
         job = replace(ready.job, program=program, name=ready.job.program_name)
         right = record_guest(job, companions=ready.companions(), outlines=True)
     if left.program.sha256 == right.program.sha256:

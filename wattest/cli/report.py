@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wattest.cli.messages import DIFFERENT, say
-from wattest.cli.options import engine_option, output_file_option
+from wattest.cli.options import any_limits_option, engine_option, output_file_option
 from wattest.errors import EvidenceError, InputError
 from wattest.explain.bundles import examine
 from wattest.explain.files import write_whole
@@ -24,8 +24,9 @@ __all__ = ["report"]
     is_flag=True,
     help="Profile exactly (slow, on the reference) instead of by samples.",
 )
+@any_limits_option
 @click.argument("bundle", type=click.Path(path_type=Path))
-def report(output: Path, engine: str, exact: bool, bundle: Path) -> int:
+def report(output: Path, engine: str, exact: bool, any_limits: bool, bundle: Path) -> int:
     """Repeat the run in BUNDLE, which wattest run --record wrote, and write a page about it.
 
     The page shows what ran, inputs and outputs with their digests, the host calls over logical
@@ -35,7 +36,7 @@ def report(output: Path, engine: str, exact: bool, bundle: Path) -> int:
     if exact and engine == "accel":
         raise click.UsageError("--exact runs on the reference, not on accel")
     try:
-        run = examine(bundle, engine=engine, exact=exact)
+        run = examine(bundle, engine=engine, exact=exact, any_limits=any_limits)
     except EvidenceError as error:
         raise EvidenceError(f"{bundle}: {error}") from error
     except OSError as error:

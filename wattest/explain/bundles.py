@@ -17,20 +17,24 @@ from wattest.jobs.replay import unpacked
 __all__ = ["examine"]
 
 
-def examine(path: Path, *, engine: str = "auto", exact: bool = False) -> Run:
+def examine(
+    path: Path, *, engine: str = "auto", exact: bool = False, any_limits: bool = False
+) -> Run:
     """Repeat the run of a bundle and find out what its page shows.
 
     Args:
         path: of the bundle.
         engine: what runs it; an exact profile is the reference's.
         exact: whether every unit of fuel is to be given to the stack that paid it.
+        any_limits: as for `wattest.jobs.replay.unpacked`.
 
     Raises:
         EvidenceError, ReplayDiverged, OSError, JobError, WattestError: as
             `wattest.jobs.replay.replay`.
     """
     profiler: Sampler | ExactProfiler = ExactProfiler() if exact else Sampler()
-    with unpacked(path, engine="reference" if exact else engine) as ready:
+    chosen = "reference" if exact else engine
+    with unpacked(path, engine=chosen, any_limits=any_limits) as ready:
         calls = list(_entries(ready.bundle))
         result = run_job(ready.job, companions=ready.companions(), watchers=[profiler])
         differences = list(compare_claims(ready.receipt.claim, result.receipt.claim))

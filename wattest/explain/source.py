@@ -26,15 +26,18 @@ def guest_of_job(job: Job, **options: Any) -> Guest:
     return record_guest(job, **options)
 
 
-def guest_of_bundle(path: Path, *, engine: str = "auto", **options: Any) -> Guest:
+def guest_of_bundle(
+    path: Path, *, engine: str = "auto", any_limits: bool = False, **options: Any
+) -> Guest:
     """Repeat the run of a bundle and keep what the host answered.
 
     Args:
         path: of the bundle.
         engine: what repeats it.
+        any_limits: as for `wattest.jobs.replay.unpacked`.
         options: for `wattest.jobs.run_job`.
 
     Raises: as `wattest.jobs.replay.replay`.
     """
-    with unpacked(path, engine=engine) as ready:
+    with unpacked(path, engine=engine, any_limits=any_limits) as ready:
         return record_guest(ready.job, companions=ready.companions(), **options)

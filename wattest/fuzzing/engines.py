@@ -183,9 +183,11 @@ class Theirs:
     def _import(self, name: str) -> tuple[wasmtime.FuncType, Any]:
         valtypes = {"i32": wasmtime.ValType.i32, "i64": wasmtime.ValType.i64}
         params, results = HOST_FUNCTIONS[name]
+        # wasmtime keeps the code as long as its store, which this object keeps.
+        host_calls = self.host_calls
 
         def called(*args: int) -> Any:
-            self.host_calls.append((name, args))
+            host_calls.append((name, args))
             found = host_answer(name, args)
             return None if not found else found[0] if len(found) == 1 else list(found)
 

@@ -67,14 +67,18 @@ class Unpacked:
 
 
 @contextlib.contextmanager
-def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
+def unpacked(
+    path: StrPath, *, engine: str = "auto", any_limits: bool = False
+) -> Iterator[Unpacked]:
     """Open a bundle and lay out what its run needs in a temporary folder.
 
     Args:
         path: of the bundle.
         engine: what is to run it.
+        any_limits: whether its run may have limits beyond the defaults of ``wattest run``.
 
     Raises:
+        JobError: its limits are larger than those.
         BundleError, ReceiptError, TapeError: it is malformed, or its parts do not belong together.
         OSError: it cannot be read.
         OutputError: the temporary folder cannot be written.
@@ -83,6 +87,8 @@ def unpacked(path: StrPath, *, engine: str = "auto") -> Iterator[Unpacked]:
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(Bundle(Path(path)))
         receipt = bundle.receipt()
+        if not any_limits:
+            Wanted(receipt).check_limits()
         bundle.check_trace()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-replay-")))
         try:
@@ -183,11 +189,8 @@ def replay(
         OSError: the bundle cannot be read.
         JobError, ModuleError, LinkError, EngineUnavailable: as `wattest.run`.
     """
-    with unpacked(bundle, engine=engine) as ready:
-        wanted = Wanted(ready.receipt)
-        wanted.check_ending()
-        if not any_limits:
-            wanted.check_limits()
+    with unpacked(bundle, engine=engine, any_limits=any_limits) as ready:
+        Wanted(ready.receipt).check_ending()
         result = run_job(
             ready.job,
             target=None if result_dir is None else Path(result_dir),
@@ -305,16 +308,11 @@ def replay_until(
 
     Raises: as `replay`.
     """
-    with unpacked(bundle, engine=engine) as ready:
-        if not any_limits:
-            Wanted(ready.receipt).check_limits()
+    with unpacked(bundle, engine=engine, any_limits=any_limits) as ready:
         stopped = _run_until(ready, point)
-        used = int(ready.receipt.claim["result"]["fuel"])
-    if stopped is None and (point.fuel is None or point.fuel >= used):
-        return None
-    if stopped is None or stopped.machine is None:
+    if stopped is not None and stopped.machine is None:
         # That engine cannot stop where it can be looked at; the reference always can.
-        with unpacked(bundle, engine="reference") as ready:
+        with unpacked(bundle, engine="reference", any_limits=any_limits) as ready:
             stopped = _run_until(ready, point)
     return stopped
 

@@ -143,6 +143,10 @@ class _Binding:
             stored.append((place, result.layout.size, result.layout.packing.pack, start, end))
             start = end
         self.stored = tuple(stored)
+        # The names of the results, where none of them is a structure.
+        self.named = tuple(result.name for result in function.results)
+        if any(result.layout.fields for result in function.results):
+            self.named = ()
 
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
@@ -227,13 +231,19 @@ class _Binding:
     ) -> None:
         if self.observer is None or shown is None:
             return
+        results: dict[str, ResultValue] = {}
+        if values:
+            named = self.named
+            results = (
+                dict(zip(named, values)) if named else _name_results(self.function.results, values)
+            )
         self.observer.on_call(
             HostCall(
                 self.snapshot.module,
                 self.function.name,
                 shown,
                 errno,
-                _name_results(self.function.results, values) if values else {},
+                results,
                 call.moved_in,
                 call.moved_out,
                 call.fuel,
