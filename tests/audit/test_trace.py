@@ -10,9 +10,10 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.audit import ExternalLog, Trace, pages
+from wattest.audit import ExternalLog, Trace
 from wattest.audit import trace as module
 from wattest.audit.trace import EXTERNAL_VERSION, TRACE_VERSION, entry_bytes
+from wattest.interp import pages
 from wattest.wasi import HostCall
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

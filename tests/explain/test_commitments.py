@@ -14,10 +14,11 @@ import pytest
 import wasmtime
 
 import wattest
-from wattest.audit import commitments, pages
+from wattest.api import pages as chosen
 from wattest.audit.canonical import canonical_json
 from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree, written_pages
 from wattest.engine import Limits
+from wattest.interp import pages
 from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
 from wattest.interp.types import I32, MemType, SizeLimits
@@ -257,7 +258,7 @@ def hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Trees hashed by compiled code, where there is some, and without it."""
     if request.param == "python":
         for name in ("hash_pieces", "take_changed", "take_written"):
-            monkeypatch.setattr(commitments, f"_{name}", getattr(pages, name))
+            monkeypatch.setattr(chosen, name, getattr(pages, name))
 
 
 @pytest.mark.usefixtures("hashing")
@@ -320,13 +321,13 @@ def test_a_page_that_holds_what_it_held_is_not_hashed(monkeypatch: pytest.Monkey
         mem.data[LEAF * leaf] = leaf + 1
     tree.update(None)
     hashed: list[tuple[int, list[int]]] = []
-    hash_pieces = commitments._hash_pieces
+    hash_pieces = chosen.hash_pieces
 
     def counted(data: Any, size: int, length: int, numbers: Any, digests: bytearray) -> None:
         hashed.append((size, list(numbers)))
         hash_pieces(data, size, length, numbers, digests)
 
-    monkeypatch.setattr(commitments, "_hash_pieces", counted)
+    monkeypatch.setattr(chosen, "hash_pieces", counted)
     mem.data[LEAF * 7 + 99] = 1
     mem.data[LEAF * 8] = mem.data[LEAF * 8]
     assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])

@@ -23,18 +23,9 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Union
 
-from wattest.audit import pages
+from wattest.api import pages
 from wattest.audit.canonical import LARGEST_INTEGER
 from wattest.wasi.observe import HostCall
-
-try:
-    from wattest.accel import pages as _compiled
-except ImportError:
-    # Built without the accelerator.
-    _digest: Callable[[bytes], bytes] = pages.digest
-else:
-    # A call's entry is short: asking `hashlib` takes longer than hashing does.
-    _digest = _compiled.digest if _compiled.hashes() else pages.digest
 
 __all__ = ["EXTERNAL_VERSION", "TRACE_VERSION", "ExternalLog", "Trace", "entry_bytes"]
 
@@ -50,6 +41,7 @@ _BYTES = 1 << 18
 
 _quote: Callable[[str], str] = encode_basestring
 _sha256 = hashlib.sha256
+_digest = pages.digest
 
 
 def _value(value: Any) -> str:
