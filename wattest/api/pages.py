@@ -1,15 +1,12 @@
-"""What hashes, in the fastest way that this build and this processor have."""
+"""What finds changed pages, in the fastest way that this build has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wattest.interp import pages as _plain
+from wattest.interp.pages import hash_pieces
 
-__all__ = ["digest", "hash_pieces", "take_changed", "take_written"]
+__all__ = ["hash_pieces", "take_changed", "take_written"]
 
-digest: Callable[[bytes], bytes] = _plain.digest
-hash_pieces = _plain.hash_pieces
 take_changed = _plain.take_changed
 take_written = _plain.take_written
 
@@ -20,7 +17,3 @@ except ImportError:
     pass
 else:
     take_changed, take_written = _compiled.take_changed, _compiled.take_written
-    if _compiled.hashes():
-        # Where the processor cannot, `hashlib` is the fastest there is. For a short text, asking
-        # `hashlib` takes longer than hashing does.
-        digest, hash_pieces = _compiled.digest, _compiled.hash_pieces

@@ -23,7 +23,6 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Union
 
-from wattest.api import pages
 from wattest.audit.canonical import LARGEST_INTEGER
 from wattest.wasi.observe import HostCall
 
@@ -41,7 +40,6 @@ _BYTES = 1 << 18
 
 _quote: Callable[[str], str] = encode_basestring
 _sha256 = hashlib.sha256
-_digest = pages.digest
 
 
 def _value(value: Any) -> str:
@@ -108,8 +106,6 @@ def _moved(buffers: Sequence[Any]) -> str:
         return "null"
     if len(buffers) == 1:
         data = buffers[0]
-        if type(data) is bytes:
-            return f'{{"sha256":"{_digest(data).hex()}","size":{len(data)}}}'
         return f'{{"sha256":"{_sha256(data).hexdigest()}","size":{len(data)}}}'
     state = _sha256()
     size = 0
@@ -175,7 +171,7 @@ class Trace:
         digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
             entry = entry_bytes(sequence, call)
-            self._hash = digest = _digest(digest + entry)
+            self._hash = digest = _sha256(digest + entry).digest()
             if sink is not None:
                 sink(entry, digest)
 
