@@ -129,6 +129,8 @@ WAYS: dict[str, Callable[[str, str, float], float]] = {
 def rounds_of(task: list[str]) -> dict[str, list[float]]:
     """In the child: way -> seconds of each round, of a guest on an engine."""
     name, engine = task
+    # Shells have what they start in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(1)
     return {
         way: [stop(name, engine, rng.uniform(0.02, 0.06)) for _ in range(ROUNDS)]

@@ -79,8 +79,9 @@ def _threads(name: str, calls: int, count: int) -> tuple[Callable[[], float], Ca
     stopped = threading.Event()
 
     def work() -> None:
-        run = _instance(name)
         try:
+            run = _instance(name)
+            barrier.wait()
             while True:
                 barrier.wait()
                 if stopped.is_set():
@@ -95,6 +96,8 @@ def _threads(name: str, calls: int, count: int) -> tuple[Callable[[], float], Ca
     workers = [threading.Thread(target=work) for _ in range(count)]
     for worker in workers:
         worker.start()
+    # Until all are ready: their first run is not to meet another way's round.
+    barrier.wait()
 
     def once() -> float:
         begin = time.perf_counter()

@@ -213,6 +213,8 @@ class Generator:
         if kind == "memarg":
             natural = row.width.bit_length() - 1
             align = rng.randrange(natural + 2) if rng.random() < 0.2 else rng.randrange(natural + 1)
+            if row.feature == "threads" and rng.random() < 0.9:
+                align = natural
             memory = self.index(2) if rng.random() < 0.3 else b""
             offset = leb(rng.choice([0, 1, 127, 128, 2**32 - 1] * 3 + [2**32, 2**63]))
             return leb(align | (0x40 if memory else 0)) + memory + offset
@@ -228,6 +230,8 @@ class Generator:
             return rng.randbytes(4)
         if kind == "f64":
             return rng.randbytes(8)
+        if kind == "zero":
+            return b"\0" if rng.random() < 0.9 else rng.randbytes(1)
         if kind == "heaptype":
             return rng.choice(_READ_HEAPS)
         if kind == "castop":
@@ -248,7 +252,7 @@ class Generator:
     def instruction(self) -> bytes:
         rng = self.random
         rows = _REFERENCES if rng.random() < 0.5 else _KNOWN
-        row = rng.choice(rows if rng.random() < 0.995 else _OTHERS)
+        row = rng.choice(rows if rng.random() < 0.995 or not _OTHERS else _OTHERS)
         opcode = bytes([row.code]) if row.prefix is None else bytes([row.prefix]) + leb(row.code)
         if row.prefix is not None and rng.random() < 0.05:
             opcode = bytes([row.prefix]) + leb(row.code, 3)

@@ -232,3 +232,31 @@ def test_states_that_do_not_fit_are_refused(wat: Any) -> None:
     changed = (replace(constant.frames[0], operands=operands), *constant.frames[1:])
     with pytest.raises(StateError, match="cannot be"):
         ENGINES["accel"].machine(store, replace(constant, frames=changed))
+
+
+def test_a_handler_may_lead_to_the_end_of_a_function(wat: Any) -> None:
+    # The fourth place that is looked at asks for the types at all of them, the end among them.
+    module = wat("""(module (tag $t) (func (export "f") (param $n i32)
+      (try_table (catch_all 0)
+        (loop $next
+          (block (br_if 0 (i32.and (local.get $n) (i32.const 1))))
+          (block (br_if 0 (i32.and (local.get $n) (i32.const 2))))
+          (block (br_if 0 (i32.and (local.get $n) (i32.const 4))))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (throw $t))))""")
+    seen = []
+    for engine in ENGINES:
+        store = Store(engine)
+        inst = Instance(module, store=store)
+        references, found = References([inst._inst]), list[Any]()
+
+        def on_break(view: Any, known: References = references, found: list[Any] = found) -> int:
+            fuel: int = view.store.fuel_used
+            found.append((fuel, plain_state(view.state(), known)))
+            return fuel
+
+        store.break_at, store.on_break = 0, on_break
+        inst.exports.f(9)
+        seen.append(found)
+    assert seen[0] == seen[1]
+    assert len(seen[0]) > 20

@@ -262,3 +262,47 @@ def test_errors_and_context_pass_between_the_threads(wat: Any, engine: str) -> N
     with pytest.raises(LookupError, match="seen"):
         instance.exports.call(0)
     assert instance.store.nesting == 0
+
+
+OBJECTS = """(module
+  (type $a (array (mut i32)))
+  (func (export "turns") (param $n i32) (result i32) (local $a (ref null $a))
+    (loop $next
+      (local.set $a (array.new $a (local.get $n) (i32.const 100)))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (array.get $a (local.get $a) (i32.const 99))))"""
+
+
+def test_a_stop_that_is_over_keeps_no_objects_alive(wat: Any, engine: str) -> None:
+    # There is room for two arrays, and each stop was at another one.
+    store = wattest.Store(engine, wattest.Limits(heap_fields=2 * 116 + 50))
+    turns = wattest.Instance(wat(OBJECTS), store=store).exports.turns
+    store.fuel_limit = 5
+    stops = []
+    with pytest.raises(wattest.FuelExhausted) as caught:
+        turns(40)
+    stops.append(caught.value)
+    while True:
+        try:
+            answer = stops[-1].resume(5)
+            break
+        except wattest.FuelExhausted as stop:
+            stops.append(stop)
+    assert answer == 1
+    assert len(stops) > 40
+
+
+def test_a_stop_that_is_over_is_not_looked_at(wat: Any, engine: str) -> None:
+    instance = made(wat, engine)
+    instance.store.fuel_limit = 100
+    with pytest.raises(wattest.FuelExhausted) as caught:
+        instance.exports.sum(1000)
+    machine = caught.value.machine
+    place = caught.value.backtrace
+    assert caught.value.resume(1 << 20) == 500500
+    assert not machine.resumable
+    assert caught.value.backtrace == place
+    if engine == "accel":
+        for look in (machine.state, machine.backtrace, lambda: machine.frames):
+            with pytest.raises(RuntimeError, match="has gone on"):
+                look()

@@ -14,10 +14,11 @@ import pytest
 import wasmtime
 
 import wattest
-from wattest.audit import commitments, pages
+from wattest.api import pages as chosen
 from wattest.audit.canonical import canonical_json
 from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree, written_pages
 from wattest.engine import Limits
+from wattest.interp import pages
 from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
 from wattest.interp.types import I32, MemType, SizeLimits
@@ -256,8 +257,8 @@ def compiled() -> Any:
 def hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trees hashed by compiled code, where there is some, and without it."""
     if request.param == "python":
-        for name in ("hash_pieces", "take_changed", "take_written"):
-            monkeypatch.setattr(commitments, f"_{name}", getattr(pages, name))
+        for name in ("take_changed", "take_written"):
+            monkeypatch.setattr(chosen, name, getattr(pages, name))
 
 
 @pytest.mark.usefixtures("hashing")
@@ -320,13 +321,13 @@ def test_a_page_that_holds_what_it_held_is_not_hashed(monkeypatch: pytest.Monkey
         mem.data[LEAF * leaf] = leaf + 1
     tree.update(None)
     hashed: list[tuple[int, list[int]]] = []
-    hash_pieces = commitments._hash_pieces
+    hash_pieces = chosen.hash_pieces
 
     def counted(data: Any, size: int, length: int, numbers: Any, digests: bytearray) -> None:
         hashed.append((size, list(numbers)))
         hash_pieces(data, size, length, numbers, digests)
 
-    monkeypatch.setattr(commitments, "_hash_pieces", counted)
+    monkeypatch.setattr(chosen, "hash_pieces", counted)
     mem.data[LEAF * 7 + 99] = 1
     mem.data[LEAF * 8] = mem.data[LEAF * 8]
     assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
@@ -356,7 +357,7 @@ def test_the_pages_that_were_written_are_told_once() -> None:
 
 
 @pytest.mark.parametrize("build", ["compiled", "python"])
-def test_pages_are_taken_and_hashed_within_their_buffers(build: str) -> None:
+def test_pages_are_taken_within_their_buffers(build: str) -> None:
     made = compiled() if build == "compiled" else pages
     data, copy = bytearray(b"x" * 10_000), bytearray(10_000)
     assert made.take_changed(data, copy, 9000, [0, 2, 3, 2**40]) == [0, 2]
@@ -373,40 +374,23 @@ def test_pages_are_taken_and_hashed_within_their_buffers(build: str) -> None:
     notes[0] = notes[7] = notes[8] = notes[95] = notes[98] = 1
     assert made.take_written(notes, 98) == [0, 7, 8, 95]
     assert made.take_written(notes, 99) == [98]
-    if build == "compiled" and not made.hashes():
-        with pytest.raises(RuntimeError):
-            made.hash_pieces(data, 64, 64, [0], bytearray(32))
-        with pytest.raises(RuntimeError):
-            made.digest(b"")
-        return
+
+
+def test_pieces_are_hashed_in_their_places() -> None:
+    data = random.Random(7).randbytes(9 * 64 + 5)
+    for numbers in ([9, 2, 3], [], [2], range(10)):
+        found = bytearray(b"-" * 320)
+        pages.hash_pieces(data, 64, len(data), numbers, found)
+        for place in range(10):
+            piece = data[place * 64 : place * 64 + 64]
+            wanted = hashlib.sha256(piece).digest() if place in numbers else b"-" * 32
+            assert found[place * 32 : place * 32 + 32] == wanted
     for place, digests, length in ((3, 96, 9000), (2, 64, 9000), (2, 96, 8192), (2**60, 96, 9000)):
         with pytest.raises(ValueError, match="no piece"):
-            made.hash_pieces(data, 4096, length, [0, place], bytearray(digests))
+            pages.hash_pieces(bytes(10_000), 4096, length, [0, place], bytearray(digests))
     for size, length in ((4096, 10_001), (0, 9000), (1 << 21, 9000)):
         with pytest.raises(ValueError, match="bytes that there are"):
-            made.hash_pieces(data, size, length, [0], bytearray(96))
-
-
-def test_the_processor_hashes_as_hashlib() -> None:
-    made = compiled()
-    if not made.hashes():
-        pytest.skip("the processor has no instructions for it")
-    rng = random.Random(7)
-    for length in (*range(1, 200), 2048, 4095, 4096, 4097, 70_000):
-        data = rng.randbytes(length)
-        digest = bytearray(32)
-        made.hash_pieces(data, length, length, [0], digest)
-        assert digest == hashlib.sha256(data).digest() == made.digest(data), length
-    assert made.digest(b"") == hashlib.sha256(b"").digest()
-    for wrong in (None, bytearray(3), "text"):
-        with pytest.raises(TypeError):
-            made.digest(wrong)
-    data = rng.randbytes(9 * 64 + 5)
-    found, wanted = bytearray(b"-" * 320), bytearray(b"-" * 320)
-    for numbers in ([9, 2, 3], [], [2], range(10)):
-        made.hash_pieces(data, 64, len(data), numbers, found)
-        pages.hash_pieces(data, 64, len(data), numbers, wanted)
-        assert found == wanted
+            pages.hash_pieces(bytes(10_000), size, length, [0], bytearray(96))
 
 
 def test_a_file_is_read_as_it_was_written() -> None:

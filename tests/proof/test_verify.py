@@ -357,5 +357,5 @@ def test_features_beyond_the_standard(wat: Any) -> None:
         wide, ["-1", "1"], invoke="go", features=["wide_arithmetic"], engine="reference"
     ).receipt
     assert receipt.claim["policy"]["features"] == ["wide_arithmetic"]
-    for engine in ("reference", "wasmtime"):
+    for engine in ENGINES:
         assert verify(receipt, program=wide, engine=engine).ok

@@ -21,6 +21,7 @@ SUPPORTED: frozenset[str] = frozenset(
         "function_references",
         "exceptions",
         "gc",
+        "threads",
         "wide_arithmetic",
         "custom_page_sizes",
         "legacy_exceptions",

@@ -189,6 +189,9 @@ cdef extern from "native.h" nogil:
         TRAP_NULL_I31
         TRAP_NULL_EXN
         TRAP_CAST
+        TRAP_UNALIGNED
+        TRAP_NOT_SHARED
+        TRAP_ENDLESS
 
     uint64_t GUARDS
     int NEXT(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float) noexcept

@@ -150,6 +150,8 @@ class Func:
         def go_on(extra: int) -> Any:
             if store.fuel_limit is not None:
                 store.fuel_limit += extra
+            # The frames of Python in it hold references that the guest has let go of since.
+            error.with_traceback(None)
             return self._run(store, machine.run)
 
         error._go_on = go_on  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from wattest.audit import pages
+from wattest.api import pages
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
 from wattest.errors import LimitExceeded
 from wattest.interp.runtime import (
@@ -32,17 +32,6 @@ from wattest.interp.runtime import (
 )
 from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
-
-try:
-    from wattest.accel import pages as _compiled
-except ImportError:
-    # Built without the accelerator.
-    _take_written, _take_changed = pages.take_written, pages.take_changed
-    _hash_pieces = pages.hash_pieces
-else:
-    _take_written, _take_changed = _compiled.take_written, _compiled.take_changed
-    # `hashlib` is the fastest there is where the processor has no instructions for it.
-    _hash_pieces = _compiled.hash_pieces if _compiled.hashes() else pages.hash_pieces
 
 __all__ = [
     "COMMITMENTS_VERSION",
@@ -84,7 +73,7 @@ def written_pages(mem: MemInst) -> Iterable[int] | None:
     if mem.dirty is None:
         return None
     if not mem.shared:
-        return _take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
+        return pages.take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
     return mem.take_dirty()
 
 
@@ -139,7 +128,7 @@ class MemoryTree:
         if grown:
             self._grow(after)
             nodes.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
-        changed = _take_changed(
+        changed = pages.take_changed(
             mem.data, self._copy, length, range(after) if dirty is None else dirty
         )
         if grown:
@@ -152,7 +141,7 @@ class MemoryTree:
         self._length = length
         nodes.update([leaf // _FANOUT for leaf in changed])
         if nodes or not self.root:
-            _hash_pieces(self._copy, LEAF, length, changed, self._levels[0])
+            pages.hash_pieces(self._copy, LEAF, length, changed, self._levels[0])
             self._rehash(nodes)
         return self.root
 
@@ -177,7 +166,7 @@ class MemoryTree:
         levels = self._levels
         for level in range(1, len(levels)):
             below = levels[level - 1]
-            _hash_pieces(below, 32 * _FANOUT, len(below), list(changed), levels[level])
+            pages.hash_pieces(below, 32 * _FANOUT, len(below), list(changed), levels[level])
             changed = {node // _FANOUT for node in changed}
         self.root = bytes(levels[-1][:32]) or _sha256(b"").digest()
 

@@ -23,18 +23,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Union
 
-from wattest.audit import pages
 from wattest.audit.canonical import LARGEST_INTEGER
 from wattest.wasi.observe import HostCall
-
-try:
-    from wattest.accel import pages as _compiled
-except ImportError:
-    # Built without the accelerator.
-    _digest: Callable[[bytes], bytes] = pages.digest
-else:
-    # A call's entry is short: asking `hashlib` takes longer than hashing does.
-    _digest = _compiled.digest if _compiled.hashes() else pages.digest
 
 __all__ = ["EXTERNAL_VERSION", "TRACE_VERSION", "ExternalLog", "Trace", "entry_bytes"]
 
@@ -116,8 +106,6 @@ def _moved(buffers: Sequence[Any]) -> str:
         return "null"
     if len(buffers) == 1:
         data = buffers[0]
-        if type(data) is bytes:
-            return f'{{"sha256":"{_digest(data).hex()}","size":{len(data)}}}'
         return f'{{"sha256":"{_sha256(data).hexdigest()}","size":{len(data)}}}'
     state = _sha256()
     size = 0
@@ -183,7 +171,7 @@ class Trace:
         digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
             entry = entry_bytes(sequence, call)
-            self._hash = digest = _digest(digest + entry)
+            self._hash = digest = _sha256(digest + entry).digest()
             if sink is not None:
                 sink(entry, digest)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from wattest.accel.generator.atomics import atomic_cells, atomic_rows
 from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, SELECTS
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
 from wattest.accel.generator.vector_cells import far, vector_cells, vector_rows
@@ -491,6 +492,7 @@ class Generator:
         self.pairs()
         vector_cells(self)
         wide_cells(self)
+        atomic_cells(self)
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
@@ -522,6 +524,10 @@ class Generator:
         ids.append("# (see generator/wide.py)")
         ids.append("WIDETABLE = (")
         ids += [f"    {row}," for row in wide_rows(self)]
+        ids.append(")")
+        ids.append("# (see generator/atomics.py)")
+        ids.append("ATOMICTABLE = (")
+        ids += [f"    {row}," for row in atomic_rows(self)]
         ids.append(")")
         code = {row.name: self.code(row) for row in OPCODES}
         code["i32.nez"] = -1

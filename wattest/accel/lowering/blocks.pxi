@@ -72,6 +72,8 @@ cdef void skip_immediates(Low* l, uint8_t op) noexcept nogil:
                 leb_u(&l.p)
     elif op == 0xFB:
         skip_aggregate(l)
+    elif op == 0xFE:
+        skip_atomic(l)
     elif op == 0xFD:
         sub = leb_u(&l.p)
         if sub == 0x0C or sub == 0x0D:

@@ -166,6 +166,8 @@ cdef void lower_body(Low* l) noexcept nogil:
             lower_prefixed(l)
         elif op == 0xFD:
             lower_vector(l)
+        elif op == 0xFE:
+            lower_atomic(l)
         elif op == 0xFB:
             lower_aggregate(l)
         elif op == 0x1F:

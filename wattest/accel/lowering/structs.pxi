@@ -31,6 +31,9 @@ cdef struct VectorInfo:
 cdef struct WideInfo:
     int32_t operands, family
 
+cdef struct AtomicInfo:
+    int32_t operands, results, family
+
 cdef struct Entry:
     int32_t kind
     uint32_t local
@@ -107,6 +110,7 @@ cdef struct Module_:
     const uint8_t** wide_results
     uint8_t* mem64
     uint8_t* page_bits
+    uint8_t* shared
     uint8_t* table64
     RType** types
     uint32_t* func_types

@@ -4,7 +4,10 @@ cdef OpInfo OPS[512]
 cdef VectorInfo VECTORS[0x120]
 cdef enum:
     WIDE_CODES = 32
+    ATOMIC_CODES = 0x4F
+    ATOMIC_FENCE = 3
 cdef WideInfo WIDE_OPS[WIDE_CODES]
+cdef AtomicInfo ATOMICS[ATOMIC_CODES]
 
 # Fused cells: by first opcode's and second opcode's place among those that can be fused.
 cdef enum:
@@ -49,6 +52,10 @@ def _fill_ops():
     memset(WIDE_OPS, 0, sizeof(WIDE_OPS))
     for row in WIDETABLE:
         WIDE_OPS[<int>row[0]].operands, WIDE_OPS[<int>row[0]].family = row[1:]
+    memset(ATOMICS, 0, sizeof(ATOMICS))
+    for row in ATOMICTABLE:
+        i = row[0]
+        ATOMICS[i].operands, ATOMICS[i].results, ATOMICS[i].family = row[1:]
     for i in range(512):
         OPS[i].shape = 0
     for row in OPTABLE:

@@ -208,6 +208,7 @@ cdef class Machine:
     cdef bint in_host
     cdef bint spent
     cdef bint gone
+    cdef bint left
     cdef readonly object outer
     cdef object __weakref__
 
@@ -221,8 +222,15 @@ cdef class Machine:
         """Whether `run` can go on."""
         return not self.spent and not self.gone
 
-    cdef uint64_t* fp(self):
-        """The innermost frame in the copy."""
+    cdef uint64_t* fp(self) except NULL:
+        """The innermost frame in the copy.
+
+        Raises:
+            RuntimeError: the run has gone on from here. The copy is given up then: as long as it
+                is there, it keeps alive what the guest has let go of.
+        """
+        if self.left:
+            raise RuntimeError("the run has gone on from here")
         return <uint64_t*><char*>self.stack + (self.ctx.fp - self.state_.stack)
 
     def backtrace(self):

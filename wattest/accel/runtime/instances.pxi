@@ -29,9 +29,11 @@ cdef class NativeModule:
         addresses += module.mems
         self.m.mem64 = <uint8_t*>calloc(len(addresses) + 1, 1)
         self.m.page_bits = <uint8_t*>calloc(len(addresses) + 1, 1)
+        self.m.shared = <uint8_t*>calloc(len(addresses) + 1, 1)
         for i in range(len(addresses)):
             self.m.mem64[i] = addresses[i].address is I64
             self.m.page_bits[i] = addresses[i].page_bits
+            self.m.shared[i] = addresses[i].shared
         addresses = [t.desc for t in module.imports if isinstance(t.desc, TableType)]
         addresses += [table.type for table in module.tables]
         self.m.table64 = <uint8_t*>calloc(len(addresses) + 1, 1)
@@ -91,6 +93,7 @@ cdef class NativeModule:
         free(<void*>self.m.wide_results)
         free(self.m.mem64)
         free(self.m.page_bits)
+        free(self.m.shared)
         free(self.m.table64)
         free(self.m.func_types)
         free(self.m.global_class)

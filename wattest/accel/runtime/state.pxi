@@ -733,6 +733,8 @@ cdef class State:
         machine.spent = True
         try:
             memcpy(self.stack, <char*>machine.stack, len(machine.stack))
+            machine.stack = b""
+            machine.left = True
             self.ctx = machine.ctx
             self.ctx.fuel = 0
             self.size = 0

@@ -10,6 +10,8 @@ cdef inline bint immediate(Check* c, Op* op, uint8_t kind) noexcept nogil:
     if kind == M_MEMARG:
         if not u32(c, &index) or index >= 0x80 or (index & 0x3F) > op.natural:
             return False
+        if (index & 0x3F) < op.least:
+            return False
         if not index & 0x40:
             index = 0
         elif not u32(c, &index):
@@ -24,6 +26,8 @@ cdef inline bint immediate(Check* c, Op* op, uint8_t kind) noexcept nogil:
         return skip(c, 4)
     if kind == M_F64:
         return skip(c, 8)
+    if kind == M_ZERO:
+        return skip(c, 1) and c.p[-1] == 0
     if kind == M_V128:
         return skip(c, 16)
     if kind == M_LANE:
@@ -126,6 +130,10 @@ cdef int body(Check* c) noexcept nogil:
                 if index >= VECTOR_OPCODES:
                     return REFUSED
                 op = &VECTORS[index]
+            elif kind == ATOMIC_PREFIX:
+                if not c.atomic or index >= ATOMIC_OPCODES:
+                    return REFUSED
+                op = &ATOMICS[index]
             elif kind == AGGREGATE_PREFIX:
                 if index >= AGGREGATE_OPCODES:
                     return REFUSED

@@ -135,6 +135,7 @@ cdef class _Checker:
         c.ndatas = <uint32_t>context.datas
         c.data_count = module.data_count is not None
         c.wide = "wide_arithmetic" in context.features
+        c.atomic = "threads" in context.features
         c.legacy = "legacy_exceptions" in context.features
         c.locals = <uint32_t*>self.room(EXPANDED, sizeof(uint32_t))
         c.set_ = <uint8_t*>self.room(<size_t>MAX_LIST + MAX_LOCALS, 1)

@@ -3,11 +3,13 @@
 cdef Op PLAIN[256]
 cdef Op PREFIXED[SUB_OPCODES]
 cdef Op VECTORS[VECTOR_OPCODES]
+cdef Op ATOMICS[ATOMIC_OPCODES]
 cdef Op AGGREGATES[AGGREGATE_OPCODES]
 
 cdef enum:
     PREFIX = 0xFC
     VECTOR_PREFIX = 0xFD
+    ATOMIC_PREFIX = 0xFE
     AGGREGATE_PREFIX = 0xFB
 
 cdef uint32_t MAX_HEIGHT = MAXIMUM["operand stack slots"]
@@ -132,6 +134,7 @@ _IMMEDIATES = {
     "lane": M_LANE,
     "lanes": M_LANES,
     "v128": M_V128,
+    "zero": M_ZERO,
 }
 
 
@@ -154,6 +157,7 @@ cdef bint _fixed(Op* op, object row) except -1:
     for i, kind in enumerate(row.immediates):
         op.imm[<int>i] = _IMMEDIATES[kind]
     op.natural = row.width.bit_length() - 1 if row.width else 0
+    op.least = op.natural if row.feature == "threads" else 0
     op.lanes = row.lanes
     op.kind = K_FIXED
     return True
@@ -167,6 +171,8 @@ cdef Op* _place(object row) except? NULL:
         return &PREFIXED[<int>row.code]
     if row.prefix == VECTOR_PREFIX and row.code < VECTOR_OPCODES:
         return &VECTORS[<int>row.code]
+    if row.prefix == ATOMIC_PREFIX and row.code < ATOMIC_OPCODES:
+        return &ATOMICS[<int>row.code]
     if row.prefix == AGGREGATE_PREFIX and row.code < AGGREGATE_OPCODES:
         return &AGGREGATES[<int>row.code]
     return NULL
@@ -177,8 +183,9 @@ def _fill():
     memset(PLAIN, 0, sizeof(PLAIN))
     memset(PREFIXED, 0, sizeof(PREFIXED))
     memset(VECTORS, 0, sizeof(VECTORS))
+    memset(ATOMICS, 0, sizeof(ATOMICS))
     memset(AGGREGATES, 0, sizeof(AGGREGATES))
-    for prefix in (PREFIX, VECTOR_PREFIX, AGGREGATE_PREFIX):
+    for prefix in (PREFIX, VECTOR_PREFIX, ATOMIC_PREFIX, AGGREGATE_PREFIX):
         PLAIN[<int>prefix].kind = K_PREFIX
     from wattest.accel.features import NATIVELY_VALIDATED
 

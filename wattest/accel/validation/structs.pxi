@@ -131,11 +131,13 @@ cdef enum:
     M_LANE
     M_LANES
     M_V128
+    M_ZERO
 
 cdef enum:
     MAX_OPERANDS = 6             # three vectors
     SUB_OPCODES = 64
     VECTOR_OPCODES = 0x120
+    ATOMIC_OPCODES = 0x50
     AGGREGATE_OPCODES = 0x20
     SLACK = 8
     MAX_COMPARED = 20000         # what a structure of vectors can have
@@ -154,6 +156,7 @@ cdef struct Op:
     uint8_t kind
     uint8_t imm[2]
     uint8_t natural              # log2 of the width of a memory access
+    uint8_t least                # log2 of the alignment that it may state, at least
     uint8_t lanes                # how many lanes a lane immediate chooses from
     uint8_t count                # operands
     uint32_t operands[MAX_OPERANDS]
@@ -229,8 +232,8 @@ cdef struct Check:
     uint32_t nelems
     uint32_t ndatas
     bint data_count
-    bint wide                    # whether wide arithmetic is turned on
-    bint legacy                  # whether the older exceptions are
+    bint wide, atomic            # whether the module may use these instructions
+    bint legacy                  # whether the older exceptions are turned on
     # The body.
     const uint8_t* p
     const uint8_t* end

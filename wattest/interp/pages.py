@@ -1,5 +1,4 @@
-"""What the tree over a memory and the trace need, in Python: `wattest.accel.pages` is the same,
-compiled."""
+"""What the tree over a memory needs; `wattest.accel.pages` finds changed pages too, compiled."""
 
 from __future__ import annotations
 
@@ -7,14 +6,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["digest", "hash_pieces", "take_changed", "take_written"]
+__all__ = ["hash_pieces", "take_changed", "take_written"]
 
 _LEAF = 4096
-
-
-def digest(data: bytes) -> bytes:
-    """The sha256 of some bytes."""
-    return hashlib.sha256(data).digest()
 
 
 def take_written(dirty: bytearray, count: int) -> list[int]:
@@ -84,6 +78,8 @@ def hash_pieces(
     for place in numbers:
         if not 0 <= place * size < length or (place + 1) * 32 > len(digests):
             raise ValueError(f"there is no piece {place}")
-    for place in numbers:
-        piece = data[place * size : min(place * size + size, length)]
-        digests[place * 32 : place * 32 + 32] = hashlib.sha256(piece).digest()
+    sha256 = hashlib.sha256
+    with memoryview(data) as view:
+        for place in numbers:
+            piece = view[place * size : min(place * size + size, length)]
+            digests[place * 32 : place * 32 + 32] = sha256(piece).digest()
