@@ -137,6 +137,20 @@ def test_a_freedom_of_the_specification_is_excused_by_name(
         compare(binary, 1, None, ("reference", "wasmtime"))
 
 
+NOTIFY = """(module (memory 1 1 shared) (func (export "f")
+  (drop (memory.atomic.notify offset=%d (i32.const -2048) (i32.const 1)))))"""
+
+
+def test_an_access_wrong_in_two_ways_may_trap_for_either() -> None:
+    figures = Figures()
+    for offset in (100_287, 0, 1, 100_288):
+        compare(text_to_binary(NOTIFY % offset), 1, figures, ("reference", "wasmtime"))
+    assert set(figures.excused) == {"unaligned atomic out of bounds"}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Difference, match=r"^wasmtime: 'f'"):
+        patch.setattr(equality, "_UNALIGNED", equality._UNALIGNED[::-1])
+        compare(text_to_binary(NOTIFY % 100_287), 1, None, ("reference", "wasmtime"))
+
+
 WRONG = """(module (func $inner (param i32) (result i32)
     (i32.OPERATION (i32.mul (local.get 0) (i32.const 3)) (i32.const 5)))
   (func (export "f") (param i32) (result i32) (local i32)

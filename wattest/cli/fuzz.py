@@ -85,9 +85,9 @@ def fuzz(
         )
     put(report(campaign.figures, [item.seed for item in campaign.found]))
     if campaign.figures.excused:
-        put("differences from wasmtime that the specification allows, by instruction:")
+        put("differences from wasmtime that the specification allows:")
         for name, number in sorted(campaign.figures.excused.items()):
-            put(f"  {name}: {number} modules: {EXCUSED[name]}")
+            put(f"  {name}: {number} times: {EXCUSED[name]}")
     _coverage(campaign, allowed, names, coverage)
     for item in campaign.found:
         say(item.text)
