@@ -151,6 +151,21 @@ def test_an_access_wrong_in_two_ways_may_trap_for_either() -> None:
         compare(text_to_binary(NOTIFY % 100_287), 1, None, ("reference", "wasmtime"))
 
 
+def test_engines_may_reach_the_limit_of_objects_at_different_times() -> None:
+    end = ("limit", "heap fields", ("graph1",), 30)
+    go = ("fuel", ("graph1",), 20)
+    back = ("returned", (7,), 40)
+    assert equality._full("f", {"reference": [go, back], "accel": [go, end]})
+    assert equality._full("f", {"reference": [end], "accel": [go, back], "sliced": [go, back]})
+    assert not equality._full("f", {"reference": [go, end], "accel": [go, end]})
+    assert not equality._full("f", {"reference": [go, back], "accel": [back]})
+    with pytest.raises(Difference, match="sliced"):
+        equality._full("f", {"reference": [go, back], "accel": [end], "sliced": [back]})
+    other = ("fuel", ("graph2",), 20)
+    with pytest.raises(Difference, match="accel"):
+        equality._full("f", {"reference": [go, back], "accel": [other, end]})
+
+
 WRONG = """(module (func $inner (param i32) (result i32)
     (i32.OPERATION (i32.mul (local.get 0) (i32.const 3)) (i32.const 5)))
   (func (export "f") (param i32) (result i32) (local i32)

@@ -85,7 +85,7 @@ def fuzz(
         )
     put(report(campaign.figures, [item.seed for item in campaign.found]))
     if campaign.figures.excused:
-        put("differences from wasmtime that the specification allows:")
+        put("differences that are allowed (docs/fuzzing.md):")
         for name, number in sorted(campaign.figures.excused.items()):
             put(f"  {name}: {number} times: {EXCUSED[name]}")
     _coverage(campaign, allowed, names, coverage)
