@@ -51,8 +51,8 @@ EXCUSED: dict[str, str] = {
 }
 """Freedoms of the specification that wasmtime uses in another way than its deterministic profile.
 A module with such an instruction may differ from wasmtime; nothing else may, but that an atomic
-access which is unaligned and out of bounds may trap for either reason. "heap fields" is no freedom of the
-specification: one of wattest's engines reaches that limit sooner (docs/rationale.md)."""
+access which is unaligned and out of bounds may trap for either reason. "heap fields" is no freedom
+of the specification: one of wattest's engines reaches that limit sooner (docs/rationale.md)."""
 
 _UNALIGNED = [("trap", "out of bounds memory access"), ("trap", "unaligned atomic")]
 
