@@ -18,6 +18,7 @@ from pathlib import Path
 
 import wattest
 from wattest.jobs.execute import Run
+from wattest.jobs.trees import remove_tree
 
 PROGRAMS = Path(__file__).parent / "programs"
 DEADLINE = 0.4
@@ -85,6 +86,8 @@ def measure(program: str, args: list[str], engine: str) -> Stop:
                 result_dir=Path(folder) / "results",
             )
             ended = time.monotonic()
+            # Deeper than `tempfile` removes.
+            remove_tree(Path(folder) / "results")
     finally:
         Run.check = check  # type: ignore[method-assign]
     gaps = [after - before for before, after in pairwise(looks)]

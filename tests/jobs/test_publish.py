@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from wattest.errors import JobError, OutputError
 from wattest.jobs.ipld.car import read_car
 from wattest.jobs.ipld.unixfs import add_path
 from wattest.jobs.publish import Target, check_target, parse_target, publish
+from wattest.jobs.trees import remove_tree
 
 ID = "sha256:" + "ab" * 32
 
@@ -130,3 +132,21 @@ def test_links_go_into_folders_and_cars_only(folder: Path, tmp_path: Path) -> No
     assert publish(folder, ID, Target("car", str(tmp_path / "c.car"))).cid
     with pytest.raises(OutputError, match="no symbolic links"):
         publish(folder, ID, Target("remote", "memory://bucket/links"))
+
+
+def test_directories_too_deep_to_be_copied_are_an_error(folder: Path, tmp_path: Path) -> None:
+    here = os.open(folder / "outputs", os.O_RDONLY)
+    try:
+        for _ in range(1500):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+    finally:
+        os.close(here)
+    try:
+        with pytest.raises(OutputError, match="nested too deeply"):
+            publish(folder, ID, Target("folder", str(tmp_path / "copies" / "one")))
+        assert list((tmp_path / "copies").iterdir()) == []
+    finally:
+        remove_tree(folder)

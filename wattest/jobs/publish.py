@@ -16,6 +16,7 @@ from typing import Any
 from wattest.audit import Receipt, ReceiptError
 from wattest.errors import JobError, OutputError, one_line
 from wattest.jobs.fetch.address import is_address, parse_address
+from wattest.jobs.trees import remove_tree
 
 __all__ = ["Published", "Target", "check_target", "parse_target", "publish"]
 
@@ -188,9 +189,12 @@ def _publish_folder(folder: Path, receipt_id: str, place: Path) -> Published:
         if place.is_dir():
             place.rmdir()
         os.rename(temporary, place)
-    except (OSError, shutil.Error) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except (OSError, shutil.Error, RecursionError) as error:
+        with contextlib.suppress(OSError):
+            remove_tree(temporary)
         reason = getattr(error, "strerror", None) or one_line(str(error))
+        if isinstance(error, RecursionError):
+            reason = "the directories are nested too deeply to be copied"
         raise OutputError(f"{place}: {reason}") from error
     return Published(str(place))
 

@@ -229,7 +229,10 @@ cdef class State:
         cdef int64_t pos
         cdef uint8_t op
         cdef bint host = in_host
-        frames = []
+        cdef tuple place
+        # Deep recursion returns to few places: what is found out about one serves all its frames.
+        cdef dict known = {}
+        cdef list frames = []
         if in_host:
             link = fp + c.func.link
         else:
@@ -259,14 +262,19 @@ cdef class State:
                 pc = <int32_t*>(callee - 3)[0]
             if pc == <int32_t*>self.done:
                 return frames
-            func = self.find(<uint64_t>pc - 1)
-            low = <Lowered*>func.lowered
-            i = self.trap_before(func, pc - low.code, True)
-            offset = low.traps[i].offset
-            op = (<Instance>func.inst.owner).native.m.binary[low.traps[i].offset]
-            # return_call, return_call_indirect, return_call_ref
-            if host or (op != 0x12 and op != 0x13 and op != 0x15):
-                frames.append((<uint64_t>func, offset, low.traps[i].pos, <uint64_t>fp))
+            place = known.get(<uint64_t>pc)
+            if place is None:
+                func = self.find(<uint64_t>pc - 1)
+                low = <Lowered*>func.lowered
+                i = self.trap_before(func, pc - low.code, True)
+                op = (<Instance>func.inst.owner).native.m.binary[low.traps[i].offset]
+                # return_call, return_call_indirect, return_call_ref
+                left = op == 0x12 or op == 0x13 or op == 0x15
+                place = (<uint64_t>func, low.traps[i].offset, low.traps[i].pos, left)
+                known[<uint64_t>pc] = place
+            func = <Func*><uint64_t>place[0]
+            if host or not place[3]:
+                frames.append((place[0], place[1], place[2], <uint64_t>fp))
             host = False
             link = fp + func.link
 
@@ -408,10 +416,14 @@ cdef class State:
         return Contents(self, handle)
 
     cdef tuple backtrace_of(self, Ctx* c, uint64_t* fp, bint in_host):
-        return tuple([
-            self.info(<Func*><uint64_t>func, offset)
-            for func, offset, _, _ in self.walk(c, fp, in_host)
-        ])
+        cdef dict known = {}
+        cdef list found = []
+        for func, offset, _, _ in self.walk(c, fp, in_host):
+            info = known.get((func, offset))
+            if info is None:
+                info = known[func, offset] = self.info(<Func*><uint64_t>func, offset)
+            found.append(info)
+        return tuple(found)
 
     cdef tuple backtrace(self):
         """The frames of the current invocation, innermost first."""
