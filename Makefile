@@ -91,7 +91,7 @@ ASAN_RUN = cd $(ASAN) && PYTHONPATH=$(CURDIR)/$(ASAN) PYTHONSAFEPATH= \
 
 $(ASAN)/stamp: $(VENV)/test.stamp $(ACCEL)
 	@mkdir -p $(ASAN)
-	@tar cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ pyproject.toml setup.py \
+	@tar cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ pyproject.toml setup.py conftest.py \
 	  README.md LICENSE wattest tests spec_tests benchmarks examples docs | tar xf - -C $(ASAN)
 	@$(PIP) cython setuptools
 	cd $(ASAN) && WATTEST_REQUIRE_ACCEL=1 WATTEST_LOOP=1 WATTEST_CFLAGS="$(ASAN_FLAGS)" \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,3 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own, not there yet."""
     monkeypatch.setenv("WATTEST_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+# What a shell starts in the background ignores Ctrl-C, and the tests of it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
