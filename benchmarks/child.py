@@ -93,6 +93,16 @@ def call(task: str, argument: object, *, timeout: float = TIMEOUT) -> tuple[Any,
     return json.loads(finished.stdout), finished
 
 
+def part_of_row(task: str, argument: object) -> dict[str, Any]:
+    """A task's answer that is part of a table's row, or `failure` and why there is none."""
+    try:
+        answer, _ = call(task, argument)
+    except ChildError as error:
+        return {"failure": str(error)}
+    found: dict[str, Any] = answer
+    return found
+
+
 def main(task: str, argument: str) -> None:
     shorten()
     place, name, deep = TASKS[task]

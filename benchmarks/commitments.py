@@ -90,6 +90,30 @@ def cases(every: int) -> dict[str, Callable[[], Callable[[bool], tuple[float, fl
     return found
 
 
+def in_pairs(
+    one: Callable[[bool], tuple[float, float, int]], count: int
+) -> tuple[list[tuple[list[float], list[float]]], int]:
+    """Run a case without and with commitments in turn, once with them to begin.
+
+    Args:
+        one: of `cases`.
+        count: number of pairs.
+
+    Returns:
+        For each pair the times without and with them, by clock; and the number of commitments.
+    """
+    one(True)
+    pairs = []
+    commitments = 0
+    for turn in range(count):
+        taken: dict[bool, list[float]] = {}
+        for committed in (False, True) if turn % 2 else (True, False):
+            *taken[committed], seen = one(committed)
+            commitments = seen or commitments
+        pairs.append((taken[False], taken[True]))
+    return pairs, commitments
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=EVERY)
@@ -101,16 +125,7 @@ def main() -> None:
     for name, make in cases(options.every).items():
         if options.names and name not in options.names:
             continue
-        one = make()
-        one(True)
-        pairs = []
-        count = 0
-        for turn in range(options.pairs):
-            taken = {}
-            for committed in (False, True) if turn % 2 else (True, False):
-                *taken[committed], seen = one(committed)
-                count = seen or count
-            pairs.append((taken[False], taken[True]))
+        pairs, count = in_pairs(make(), options.pairs)
         ratios = [statistics.median(new[i] / old[i] for old, new in pairs) for i in (0, 1)]
         means.append((ratios[0], ratios[1]))
         plain, with_them = (statistics.median(each[0] for each in column) for column in zip(*pairs))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from statistics import geometric_mean, median
 from typing import Any
 
-from benchmarks.child import ChildError, call
+from benchmarks.child import part_of_row
 from benchmarks.tables import table
 
-CLOCKS = {2: ("run time", "processor time"), 1: ("processor time",)}
-"""Names of the clocks that a case reads, by how many there are."""
+CLOCKS = ("run time", "processor time")
+"""The clocks that a case reads."""
 
 
 def rounds_of(name: str) -> dict[str, Any]:
@@ -21,15 +21,7 @@ def rounds_of(name: str) -> dict[str, Any]:
     from benchmarks import commitments
 
     one = commitments.cases(commitments.EVERY)[name]()
-    one(True)
-    pairs = []
-    count = 0
-    for turn in range(commitments.PAIRS):
-        taken = {}
-        for committed in (False, True) if turn % 2 else (True, False):
-            *taken[committed], seen = one(committed)
-            count = seen or count
-        pairs.append((taken[False], taken[True]))
+    pairs, count = commitments.in_pairs(one, commitments.PAIRS)
     return {"pairs": pairs, "count": count}
 
 
@@ -40,13 +32,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for name in commitments.cases(commitments.EVERY):
         say(f"{name}, without and with commitments")
-        row: dict[str, Any] = {"name": name}
-        try:
-            answer, _ = call("commitments", name)
-            row |= answer
-        except ChildError as error:
-            row["failure"] = str(error)
-        rows.append(row)
+        rows.append({"name": name} | part_of_row("commitments", name))
     return {"every": commitments.EVERY, "bound": commitments.BOUND, "rows": rows}
 
 
@@ -56,13 +42,12 @@ def section(results: Mapping[str, Any]) -> list[str]:
     rows = [row for row in found["rows"] if "failure" not in row]
     if not rows:
         return []
-    clocks = CLOCKS[len(rows[0]["pairs"][0][0])]
     cells = []
-    columns: list[list[float]] = [[] for _ in clocks]
+    columns: list[list[float]] = [[] for _ in CLOCKS]
     for row in rows:
         ratios = [
             median(after[clock] / before[clock] for before, after in row["pairs"])
-            for clock in range(len(clocks))
+            for clock in range(len(CLOCKS))
         ]
         for column, ratio in zip(columns, ratios):
             column.append(ratio)
@@ -79,10 +64,10 @@ def section(results: Mapping[str, Any]) -> list[str]:
         "accelerator: how many times as long a run takes, without and with them in turn in one "
         "process; the median of the pairs' ratios. Kernels at their large size, which commit "
         f"often for how briefly they run, and whole programs. The bound is {found['bound']} in "
-        f"{clocks[0]}; {kept}.",
+        f"{CLOCKS[0]}; {kept}.",
         "",
         *table(
-            ["program", "commitments", f"without, s of {clocks[0]}", *clocks],
+            ["program", "commitments", f"without, s of {CLOCKS[0]}", *CLOCKS],
             [*cells, ["geometric mean", "", "", *means]],
         ),
     ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.child import ChildError, call
+from benchmarks.child import part_of_row
 from benchmarks.kernel_table import ALL_KERNELS
 from benchmarks.tables import figure, table
 
@@ -165,13 +165,7 @@ def measure(say: Callable[[str], None]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in NAMES:
         say(f"{name}, on threads")
-        row: dict[str, Any] = {"kernel": name}
-        try:
-            answer, _ = call("threads", name)
-            row |= answer
-        except ChildError as error:
-            row["failure"] = str(error)
-        rows.append(row)
+        rows.append({"kernel": name} | part_of_row("threads", name))
     return rows
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.child import ChildError, call
+from benchmarks.child import part_of_row
 from benchmarks.programs import program_named
 
 MODULE = Path(__file__).parent / "micro" / "wasi.wasm"
@@ -104,11 +104,5 @@ def measure(say: Callable[[str], None]) -> list[dict[str, Any]]:
             except FileNotFoundError:
                 continue
         say(f"{name}, without and with the trace")
-        row: dict[str, Any] = {"name": name, "case": name in CASES}
-        try:
-            answer, _ = call("tracing", name)
-            row |= answer
-        except ChildError as error:
-            row["failure"] = str(error)
-        rows.append(row)
+        rows.append({"name": name, "case": name in CASES} | part_of_row("tracing", name))
     return rows

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wattest.accel.bodies import check_bodies
-from wattest.accel.features import NATIVELY_VALIDATED as KNOWN
+from wattest.accel.features import SUPPORTED as KNOWN
 from wattest.errors import DecodeError, ModuleError, ValidationError
 from wattest.interp.decode import decode_body, decode_module
 from wattest.interp.module import Code, Func, FuncFacts, Module

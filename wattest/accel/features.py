@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["NATIVELY_VALIDATED", "SUPPORTED"]
+__all__ = ["SUPPORTED"]
 
 SUPPORTED: frozenset[str] = frozenset(
     {
@@ -28,7 +28,4 @@ SUPPORTED: frozenset[str] = frozenset(
     }
 ) | (frozenset({"simd", "relaxed_simd"}) if sys.byteorder == "little" else frozenset())
 """Features (`wattest.interp.features`) that the accelerator executes, with those that have to be
-turned on."""
-
-NATIVELY_VALIDATED: frozenset[str] = SUPPORTED
-"""Features of which native validation knows every instruction and type."""
+turned on; native validation knows every instruction and type of theirs."""

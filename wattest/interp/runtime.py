@@ -16,6 +16,7 @@ from typing import Any, Union
 from wattest.engine import PAGE_SIZE, Limits
 from wattest.errors import LimitExceeded
 from wattest.interp.module import Code, Module
+from wattest.interp.pages import take_written
 from wattest.interp.types import (
     I32,
     DefType,
@@ -407,13 +408,7 @@ class MemInst:
         size = _dirty_pages(self.length)
         if self.shared:
             return list(range(size))
-        found = []
-        at = dirty.find(1, 0, size)
-        while at >= 0:
-            found.append(at)
-            at = dirty.find(1, at + 1, size)
-        dirty[:size] = bytes(size)
-        return found
+        return take_written(dirty, size)
 
     def resize(self, length: int) -> None:
         """Make it ``length`` bytes long, as it was once: what it loses is zero when it grows

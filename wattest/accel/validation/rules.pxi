@@ -187,10 +187,10 @@ def _fill():
     memset(AGGREGATES, 0, sizeof(AGGREGATES))
     for prefix in (PREFIX, VECTOR_PREFIX, ATOMIC_PREFIX, AGGREGATE_PREFIX):
         PLAIN[<int>prefix].kind = K_PREFIX
-    from wattest.accel.features import NATIVELY_VALIDATED
+    from wattest.accel.features import SUPPORTED
 
     for row in OPCODES:
-        if row.feature not in NATIVELY_VALIDATED:
+        if row.feature not in SUPPORTED:
             continue
         op = _place(row)
         if op == NULL:
