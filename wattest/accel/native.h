@@ -149,6 +149,12 @@ static inline int is_a(uint64_t word, int32_t asked, const RType *type)
 #define WATTEST_DISPATCH "tail jumps"
 #endif
 
+#ifdef WATTEST_CELLS
+enum { SEQUENCES = 0 };
+#else
+enum { SEQUENCES = 1 };   /* whether there may be one handler for several cells */
+#endif
+
 #ifdef WATTEST_LOOP
 /* Where the compiler gives no tail jumps: every handler returns to the loop. */
 WATTEST_INLINE int NEXT(int32_t *pc, uint64_t *fp, uint8_t *mem, Ctx *c, int64_t fuel,
@@ -159,6 +165,10 @@ WATTEST_INLINE int NEXT(int32_t *pc, uint64_t *fp, uint8_t *mem, Ctx *c, int64_t
     c->detail = (uint64_t)(uintptr_t)mem;
     return STATUS_NEXT;
 }
+#elif defined(WATTEST_CELLS)
+#include "cells.h"
+#define NEXT(pc, fp, mem, c, fuel, r, d, s) \
+    (CELLS_NOTE(pc), (*(cell_handler *)(pc))((pc), (fp), (mem), (c), (fuel), (r), (d), (s)))
 #else
 #define NEXT(pc, fp, mem, c, fuel, r, d, s) \
     ((*(cell_handler *)(pc))((pc), (fp), (mem), (c), (fuel), (r), (d), (s)))

@@ -192,6 +192,7 @@ cdef extern from "native.h" nogil:
         TRAP_UNALIGNED
         TRAP_NOT_SHARED
         TRAP_ENDLESS
+        SEQUENCES
 
     uint64_t GUARDS
     int NEXT(int32_t*, uint64_t*, uint8_t*, Ctx*, int64_t, uint64_t, double, float) noexcept

@@ -12,8 +12,10 @@ import re
 from pathlib import Path
 
 from wattest.accel.generator.atomics import atomic_cells, atomic_rows
+from wattest.accel.generator.chosen import CHOSEN
 from wattest.accel.generator.pairs import BRANCHES, FIRST, FIRST_LOADS, SECOND, SELECTS
 from wattest.accel.generator.semantics import COMMUTATIVE, COMPARES, INVERSE, SEMANTICS
+from wattest.accel.generator.sequences import Handler, together
 from wattest.accel.generator.vector_cells import far, vector_cells, vector_rows
 from wattest.accel.generator.vectors import header
 from wattest.accel.generator.wide import wide_cells, wide_rows
@@ -131,22 +133,27 @@ class Generator:
         self.names: list[str] = []
         self.ids: dict[str, int] = {}
         self.pair_ids: dict[tuple[str, str, str, str], int] = {}
+        self.handlers: dict[str, Handler] = {}
+        self.sequences: list[tuple[int, ...]] = []
 
     def family(self, name: str) -> None:
         """The next handler begins a family of this name."""
         self.ids[name] = len(self.names)
 
     def handler(self, name: str, locals_: list[str], body: list[str]) -> None:
-        name = "h_" + name.replace(".", "_")
-        self.names.append(name)
-        self.lines.append(f"cdef int {name}({SIGNATURE}) noexcept nogil:")
-        self.lines += [f"    cdef {line}" for line in locals_]
+        name = name.replace(".", "_")
+        self.names.append(f"h_{name}")
+        lines = []
         for line in body:
             indent = line[: len(line) - len(line.lstrip())]
             text = line.strip()
             if text.startswith("TRAP("):
                 text = f"return trap(pc, fp, mem, c, fuel, {text[5:-1]})"
-            self.lines.append(f"    {indent}{text}")
+            lines.append(indent + text)
+        self.handlers[name] = Handler(tuple(locals_), tuple(lines))
+        self.lines.append(f"cdef int h_{name}({SIGNATURE}) noexcept nogil:")
+        self.lines += [f"    cdef {line}" for line in locals_]
+        self.lines += [f"    {line}" for line in lines]
         self.lines.append("")
 
     # Families
@@ -469,6 +476,18 @@ class Generator:
         for name, locals_, body in (*SPECIAL, *REFERENCES):
             self.one(name, locals_, body)
 
+    def chosen(self) -> None:
+        """The handlers for sequences, and the numbers of what each is for and of itself."""
+        numbers = {name.removeprefix("h_"): number for number, name in enumerate(self.names)}
+        for text in CHOSEN:
+            parts = text.split()
+            # Where what is written is noted other stores stand in the sequence.
+            noting = [f"{p}_tracked" if f"{p}_tracked" in numbers else p for p in parts]
+            for names in (parts, noting) if noting != parts else (parts,):
+                whole = together([self.handlers[name] for name in names])
+                self.sequences.append((*(numbers[name] for name in names), len(self.names)))
+                self.handler("__".join(names), list(whole.locals), list(whole.body))
+
     def run(self) -> tuple[str, str]:
         for op in OPCODES:
             if op.name in SEMANTICS:
@@ -493,6 +512,7 @@ class Generator:
         vector_cells(self)
         wide_cells(self)
         atomic_cells(self)
+        self.chosen()
         rows = [self.row(op) for op in OPCODES if self.row(op)]
         self.lines.append(f"cdef handler_t HANDLERS[{len(self.names)}]")
         for number, name in enumerate(self.names):
@@ -531,6 +551,10 @@ class Generator:
         ids.append(")")
         code = {row.name: self.code(row) for row in OPCODES}
         code["i32.nez"] = -1
+        ids.append("# (numbers of the handlers of cells in sequence, number of the one for all)")
+        ids.append("SEQUENCETABLE = (")
+        ids += [f"    {row}," for row in self.sequences]
+        ids.append(")")
         ids.append("# (first opcode, its modes, second opcode, its modes, number)")
         ids.append("PAIRTABLE = (")
         for (first, combo, second, mode), number in self.pair_ids.items():

@@ -259,6 +259,7 @@ cdef void lower_br_table(Low* l) noexcept nogil:
             return
     edge = <int32_t>l.length
     l.length += 2 * (<size_t>count + 1)
+    l.code[pos + 1] = <int32_t>l.length - pos
     for i in range(count + 1):
         depth = <uint32_t>leb_u(&l.p)
         b = label(l, depth)

@@ -63,7 +63,9 @@ cdef int32_t emit(Low* l, int32_t number, int32_t size) noexcept nogil:
                 return 0
     pos = <int32_t>l.length
     l.length += size
-    (<cell_handler*>(l.code + pos))[0] = HANDLERS[number]
+    # Where its handler will stand (see lowering/sequences.pxi).
+    l.code[pos] = number
+    l.code[pos + 1] = size
     l.before = l.last
     l.before_id = l.last_id
     l.before_op = l.last_op

@@ -257,6 +257,8 @@ cdef int lower_function(
     cdef int status
     memset(&l, 0, sizeof(Low))
     status = -1 if out == NULL else lower_into(&l, m, func, max_height, places)
+    if status == 0:
+        status = put_handlers(&l)
     if status:
         free(l.code)
         free(l.traps)

@@ -12,12 +12,22 @@ cdef void lower_unary(Low* l, int32_t op) noexcept nogil:
     cdef int32_t mode = 0
     cdef int32_t source
     cdef int32_t pos
+    if op == 0xAD:
+        # An i32 has zeros above it: as an i64 it is the same word.
+        if e.kind == IN_LOCAL:
+            push_local(l, e.local)
+        elif e.kind == IN_CONST:
+            push_const(l, e.value)
+        else:
+            l.last_op = -1
+            push_slot(l)
+        return
     if op == 0x45 and in_register(l, e, l.height, 1) and l.last_op >= 0:
         before = &OPS[l.last_op]
         if before.inverse >= 0:
             # Not of a comparison: the opposite one.
             l.last_id += OPS[before.inverse].family - before.family
-            (<cell_handler*>(l.code + l.last))[0] = HANDLERS[l.last_id]
+            l.code[l.last] = l.last_id
             l.last_op = before.inverse
             push_slot(l)
             return

@@ -89,7 +89,8 @@ cdef void copy_slot(Low* l, int32_t source, int32_t target) noexcept nogil:
             l.code[pos + 2] = source
             l.code[pos + 3] = target
             return
-        (<cell_handler*>(l.code + pos))[0] = HANDLERS[H_COPY2]
+        l.code[pos] = H_COPY2
+        l.code[pos + 1] = 6
         l.code[pos + 4] = source
         l.code[pos + 5] = target
         l.last_id = H_COPY2
@@ -167,7 +168,7 @@ cdef inline bint in_register(Low* l, Entry* e, int32_t height, int32_t kind) noe
 
 cdef inline void to_register(Low* l) noexcept nogil:
     """Have the cell before leave its result in the register."""
-    (<cell_handler*>(l.code + l.last))[0] = HANDLERS[l.last_id + 1]
+    l.code[l.last] = l.last_id + 1
 
 
 # Instructions
