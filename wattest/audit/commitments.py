@@ -39,6 +39,7 @@ __all__ = [
     "Chain",
     "Commitment",
     "Committer",
+    "Look",
     "MemoryTree",
     "PageSource",
     "written_pages",
@@ -97,15 +98,23 @@ class MemoryTree:
         self._length = 0
         self._levels: list[bytearray] = [bytearray()]
         self._copy: Any = None
+        # What there is to hash: leaves, and nodes of the level above them.
+        self._changed: list[int] = []
+        self._nodes: set[int] = set()
 
     def update(self, dirty: Iterable[int] | None) -> bytes:
-        """Hash what has changed.
+        """Hash what has changed: `look` and `hash` in one."""
+        self.look(dirty)
+        return self.hash()
+
+    def look(self, dirty: Iterable[int] | None) -> int:
+        """Take over what has changed into the copy; `hash` has to follow before the next look.
 
         Args:
             dirty: numbers of the leaves that may have; None: any.
 
         Returns:
-            The root; of a memory without bytes the sha256 of nothing.
+            How many leaves are to be hashed.
 
         Raises:
             LimitExceeded: the host has no room for a copy of the memory.
@@ -140,9 +149,18 @@ class MemoryTree:
             ]
         self._length = length
         nodes.update([leaf // _FANOUT for leaf in changed])
-        if nodes or not self.root:
-            pages.hash_pieces(self._copy, LEAF, length, changed, self._levels[0])
-            self._rehash(nodes)
+        self._changed, self._nodes = changed, nodes
+        return len(changed)
+
+    def hash(self) -> bytes:
+        """Hash what `look` found; the guest may run meanwhile.
+
+        Returns:
+            The root; of a memory without bytes the sha256 of nothing.
+        """
+        if self._nodes or not self.root:
+            pages.hash_pieces(self._copy, LEAF, self._length, self._changed, self._levels[0])
+            self._rehash(self._nodes)
         return self.root
 
     def _grow(self, count: int) -> None:
@@ -226,6 +244,23 @@ class Chain:
         return self._hash.hex()
 
 
+class Look:
+    """A state that is yet to be hashed; the guest may run meanwhile.
+
+    Attributes:
+        leaves: how many pages there are to hash.
+    """
+
+    def __init__(self, leaves: int, pieces: Sequence[bytes | MemoryTree]) -> None:
+        self.leaves = leaves
+        self._pieces = pieces
+
+    def root(self) -> bytes:
+        """The state's root; to be asked for once."""
+        pieces = [item if isinstance(item, bytes) else item.hash() for item in self._pieces]
+        return _sha256(b"".join(pieces)).digest()
+
+
 class Committer:
     """Hashes the states of one run.
 
@@ -255,22 +290,35 @@ class Committer:
             machine: at a segment border; or its state.
             fuel: consumed so far.
         """
+        return self.look(machine, fuel).root()
+
+    def look(self, machine: MachineView | MachineState, fuel: int) -> Look:
+        """Take down all of a state that its root depends on; hashing is left for later.
+
+        The root has to be asked for before the next look.
+
+        Args:
+            machine: at a segment border; or its state.
+            fuel: consumed so far.
+        """
         mems, tables, globals_ = self._stored()
         encoder = _Encoder(self._instances, self._names)
-        pieces = [_STATE, _u64(fuel)]
+        pieces: list[bytes | MemoryTree] = [_STATE, _u64(fuel)]
         pieces.append(_sha256(encoder.frames(machine)).digest())
         pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
         pieces.append(_u32(len(tables)))
         pieces += [self._table(table, encoder) for table in tables]
         pieces.append(_u32(len(mems)))
+        leaves = 0
         for mem in mems:
             tree = self._trees.get(id(mem))
             if tree is None:
                 tree = self._trees[id(mem)] = MemoryTree(mem)
-            pieces += [_u64(mem.length), tree.update(self._dirty(mem))]
+            leaves += tree.look(self._dirty(mem))
+            pieces += [_u64(mem.length), tree]
         pieces.append(_sha256(self._segments()).digest())
         pieces.append(_sha256(encoder.objects()).digest())
-        return _sha256(b"".join(pieces)).digest()
+        return Look(leaves, pieces)
 
     def _stored(self) -> tuple[list[MemInst], list[TableInst], list[GlobalInst]]:
         count, mems, tables, globals_ = self._parts

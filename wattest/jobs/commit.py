@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from wattest.api import Module, Store
 from wattest.audit.canonical import canonical_json
@@ -12,15 +13,20 @@ from wattest.audit.commitments import (
     Chain,
     Commitment,
     Committer,
+    Look,
     written_pages,
 )
 from wattest.audit.records import Commitments
 from wattest.errors import EvidenceError
 from wattest.interp.runtime import ModuleInst
 from wattest.interp.state import MachineView
+from wattest.jobs.processors import processors
 from wattest.jobs.watch import Watcher
 
 __all__ = ["CommitmentError", "CommitmentLog", "commitment_lines", "read_commitments"]
+
+FEW_LEAVES = 12
+"""So few pages are hashed at once: handing them over takes as long."""
 
 _LONGEST = 1000
 _MOST = 50_000_000
@@ -36,16 +42,26 @@ class CommitmentLog(Watcher):
     Args:
         every: units of fuel between two commitments.
 
+    Where there is a second processor, pages are hashed while the guest goes on.
+
     Attributes:
         every: as given.
-        found: the commitments so far, in order.
     """
 
     def __init__(self, every: int) -> None:
         self.every = every
-        self.found: list[Commitment] = []
+        self._found: list[Commitment] = []
         self._chain = Chain()
         self._committer: Committer | None = None
+        # One state at most is being hashed, beside the guest.
+        self._hashing: Future[None] | None = None
+        self._beside = ThreadPoolExecutor(1, "wattest-commit") if processors() > 1 else None
+
+    @property
+    def found(self) -> Sequence[Commitment]:
+        """The commitments so far, in order."""
+        self._wait()
+        return self._found
 
     def begin(self, store: Store, program: Module) -> int | None:
         """See `Watcher.begin`."""
@@ -56,18 +72,38 @@ class CommitmentLog(Watcher):
         """See `Watcher.on_break`."""
         if self._committer is None:
             self._committer = Committer(instances, written_pages)
+        self._wait()
         store = machine.store
-        used = store.fuel_used
-        root = self._committer.root(machine, used)
-        commitment = Commitment(used, store.host_calls, root)
-        self.found.append(commitment)
-        self._chain.add(commitment)
+        used, calls = store.fuel_used, store.host_calls
+        look = self._committer.look(machine, used)
+        if self._beside is None or look.leaves < FEW_LEAVES:
+            self._add(used, calls, look)
+        else:
+            self._hashing = self._beside.submit(self._add, used, calls, look)
         return (used // self.every + 1) * self.every
+
+    def end(self, store: Store, error: BaseException | None) -> None:
+        """See `Watcher.end`."""
+        self._wait()
+        if self._beside is not None:
+            self._beside.shutdown()
+            self._beside = None
 
     @property
     def record(self) -> Commitments:
         """What a receipt says of them."""
+        self._wait()
         return Commitments(self.every, self._chain.count, self._chain.root)
+
+    def _add(self, used: int, calls: int, look: Look) -> None:
+        commitment = Commitment(used, calls, look.root())
+        self._found.append(commitment)
+        self._chain.add(commitment)
+
+    def _wait(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
 
 def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from typing import Union
 
 from wattest.jobs.capture import Interrupted
 from wattest.jobs.execute import Progress
+from wattest.jobs.processors import processors
 from wattest.jobs.many.tasks import Reply, Task
 from wattest.jobs.many.worker import perform, watch_parent
 
@@ -48,14 +49,6 @@ class WorkerLost(Exception):
     def __init__(self, reason: str, *, blamed: bool = True) -> None:
         super().__init__(reason)
         self.blamed = blamed
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 class Pool(ABC):
