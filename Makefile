@@ -25,7 +25,7 @@ all: demo
 
 # What the accelerator is made from; the rest of wattest is used where it lies.
 ACCEL := $(wildcard wattest/accel/generator/*.py wattest/accel/*.pxd wattest/accel/*/*.pxi) \
-  wattest/accel/native.h wattest/accel/heap.h \
+  wattest/accel/native.h wattest/accel/heap.h wattest/accel/cells.h \
   wattest/interp/opcodes.py \
   $(filter-out wattest/accel/_handlers.pyx wattest/accel/ids.pxi, \
     $(wildcard wattest/accel/*.pyx wattest/accel/*.pxi))

@@ -4,10 +4,10 @@
     python -m benchmarks.sequences [--count N] [--longest N]
     python setup.py build_ext --inplace --force
 
-The first command builds an accelerator that writes down the cells it runs (`wattest/accel/cells.h`),
-each by itself. The second runs all kernels at their small size and the whole programs that are
-installed, and writes `wattest/accel/generator/chosen.py`. Every kernel weighs the same; a program
-weighs as much as `PROGRAM_WEIGHT` kernels.
+The first command builds an accelerator that writes down the cells it runs, each by itself
+(`wattest/accel/cells.h`). The second runs all kernels at their small size and the whole programs
+that are installed, and writes `wattest/accel/generator/chosen.py`. Every kernel weighs the same; a
+program weighs as much as `PROGRAM_WEIGHT` kernels.
 
 Sequences are found as byte-pair encoding finds words: the two that most often stand together become
 one, again and again. Only cells that stand behind each other in the code count as neighbours.
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,12 @@ from benchmarks.programs import PROGRAMS, find, program_named, run_on_wattest
 PROGRAM_WEIGHT = 3.0
 LONGEST_RUN = 48
 CHOSEN = Path(__file__).parents[1] / "wattest" / "accel" / "generator" / "chosen.py"
-HEAD = '''"""The sequences of cells that have a handler of their own; see ``benchmarks/sequences.py``.
+HEAD = '''"""The sequences of cells that have one handler; written by ``benchmarks/sequences.py``.
 
 Each is the names of its cells' handlers. The most frequent stand first.
 """
+
+# ruff: noqa: E501  (a sequence on each line)
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ def choose(runs: dict[Sequence, float], count: int, longest: int) -> list[tuple[
 
     def note(index: int, sign: float) -> None:
         word = words[index]
-        for pair in zip(word, word[1:]):
+        for pair in pairwise(word):
             if len(pair[0]) + len(pair[1]) <= longest:
                 pairs[pair] += sign * weights[index]
                 where[pair].add(index)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wattest.audit import ExternalLog, Trace
 from wattest.audit.trace import EXTERNAL_VERSION, TRACE_VERSION, entry_bytes
 from wattest.wasi import HostCall
+from wattest.wasi.observe import Record, Shape
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
@@ -66,6 +67,41 @@ def test_entries_are_canonical_json(call: HostCall, sequence: int) -> None:
         "seq": sequence,
     }
     assert entry_bytes(sequence, call) == rfc8785.dumps(expected)  # type: ignore[arg-type]
+
+
+NAMES = st.lists(st.sampled_from(["fd", "path", "iovs", "a", "Z"]), unique=True).map(tuple)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """Records of functions with results of all kinds, answered or not."""
+    arguments = draw(NAMES)
+    fields = st.sampled_from([(), (), ("ino", "dev")])
+    results = tuple((name, draw(fields)) for name in draw(NAMES))
+    count = sum(len(found) or 1 for _, found in results)
+    values = draw(st.lists(INTEGERS, min_size=count, max_size=count))
+    return Record(
+        Shape(draw(st.sampled_from(["wasi_unstable", "m"])), "f", arguments, results),
+        [
+            draw(INTEGERS | TEXT | st.none() | st.lists(st.tuples(INTEGERS, INTEGERS), max_size=3))
+            for _ in arguments
+        ],
+        draw(st.none() | st.integers(0, 76)),
+        draw(st.sampled_from([tuple(values), ()])),
+        draw(st.lists(st.binary(max_size=9), max_size=3)),
+        draw(st.lists(st.binary(max_size=9), max_size=3)),
+        draw(st.integers(0, 2**63)),
+    )
+
+
+@given(st.lists(records(), max_size=5))
+def test_records_are_chained_as_the_calls_that_they_stand_for(found: list[Record]) -> None:
+    of_records, of_calls = Trace(), Trace()
+    for record in found:
+        of_records.on_record(record)
+        of_calls.on_call(record.call())
+    assert of_records.root == of_calls.root
+    assert of_records.calls == len(found)
 
 
 def a_call(**changes: object) -> HostCall:

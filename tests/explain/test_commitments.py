@@ -23,7 +23,7 @@ from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
 from wattest.interp.types import I32, MemType, SizeLimits
 from wattest.interp.values import f64_bits
-from wattest.jobs import Job, RunResult, run_job
+from wattest.jobs import Job, RunResult, commit, run_job
 from wattest.jobs.commit import CommitmentError, commitment_lines, read_commitments
 from wattest.jobs.watch import Watcher
 
@@ -143,6 +143,35 @@ def test_every_root_is_what_the_page_says(mixed: Path, engine: str, every: int) 
     assert list(result.commitments) == naive.found
     assert len(naive.found) > 5
     assert len({item.root for item in naive.found}) == len(naive.found)
+
+
+@pytest.mark.parametrize("engine", wattest.available_engines())
+def test_pages_hashed_beside_the_guest_give_the_same_roots(
+    mixed: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for processors, few in ((1, 12), (2, 0), (2, 12)):
+        monkeypatch.setattr(commit, "processors", lambda count=processors: count)
+        monkeypatch.setattr(commit, "FEW_LEAVES", few)
+        naive = Naive(7)
+        result = run(mixed, engine, 7, naive)
+        assert list(result.commitments) == naive.found
+        found.append(result.receipt.claim)
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_what_goes_wrong_in_hashing_ends_the_run(
+    mixed: Path, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(commit, "processors", lambda: 2)
+    monkeypatch.setattr(commit, "FEW_LEAVES", few)
+    monkeypatch.setattr(chosen, "hash_pieces", broken)
+    with pytest.raises(MemoryError, match="no room"):
+        run(mixed, "reference", 7)
 
 
 def test_both_engines_commit_to_the_same(mixed: Path) -> None:

@@ -158,6 +158,11 @@ def test_engines_may_reach_the_limit_of_objects_at_different_times() -> None:
     assert equality._full("f", {"reference": [go, back], "accel": [go, end]})
     assert equality._full("f", {"reference": [end], "accel": [go, back], "sliced": [go, back]})
     assert not equality._full("f", {"reference": [go, end], "accel": [go, end]})
+    later = ("limit", "heap fields", ("graph2",), 30)
+    assert equality._full("f", {"reference": [go, end], "accel": [go, later]})
+    assert equality._full("f", {"reference": [go, end], "accel": [later], "sliced": [go, back]})
+    with pytest.raises(equality.Difference):
+        equality._full("f", {"reference": [go, end], "accel": [back, later]})
     assert not equality._full("f", {"reference": [go, back], "accel": [back]})
     with pytest.raises(Difference, match="sliced"):
         equality._full("f", {"reference": [go, back], "accel": [end], "sliced": [back]})

@@ -24,7 +24,7 @@ from json.encoder import encode_basestring
 from typing import Any, Union
 
 from wattest.audit.canonical import LARGEST_INTEGER
-from wattest.wasi.observe import HostCall
+from wattest.wasi.observe import HostCall, Record, Shape
 
 __all__ = ["EXTERNAL_VERSION", "TRACE_VERSION", "ExternalLog", "Trace", "entry_bytes"]
 
@@ -132,8 +132,62 @@ def entry_bytes(sequence: int, call: HostCall) -> bytes:
     ).encode("utf-8", "surrogatepass")
 
 
+_Members = tuple[tuple[int, str], ...]
+"""Places of values in the order of their names, each with what stands before the value."""
+
+
+@lru_cache(maxsize=256)
+def _frame(shape: Shape) -> tuple[_Members, str, _Members, str]:
+    """Of a function's entries: the arguments; what stands behind ``fuel``; the results, of which
+    there are none here where one is a structure; what stands behind ``in``."""
+    results = tuple(name for name, _ in shape.results)
+    if any(fields for _, fields in shape.results):
+        results = ()
+    arguments, named = (
+        tuple(
+            (names.index(name), f"{',' if place else '{'}{_quote(name)}:")
+            for place, name in enumerate(sorted(names))
+        )
+        for names in (shape.arguments, results)
+    )
+    return (
+        arguments,
+        f',"function":"{shape.function}","in":',
+        named,
+        f',"module":"{shape.module}","out":',
+    )
+
+
+def _placed(members: _Members, values: Sequence[Any]) -> str:
+    """An object of these values."""
+    text = ""
+    for place, before in members:
+        item = values[place]
+        if type(item) is int and -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+            text += f"{before}{item}"
+        else:
+            text += before + _value(item)
+    return text + "}" if text else "{}"
+
+
+def _record_bytes(sequence: int, record: Record) -> bytes:
+    """What `entry_bytes` gives of the call of a record."""
+    shape, arguments, errno, values, moved_in, moved_out, fuel = record
+    members, function, results, module = _frame(shape)
+    if values:
+        named = _placed(results, values) if results else _object(shape.named(values))
+    else:
+        named = "{}"
+    return (
+        f'{{"arguments":{_placed(members, arguments)},'
+        f'"errno":{"null" if errno is None else int(errno)},'
+        f'"fuel":{fuel if fuel <= LARGEST_INTEGER else _value(fuel)}{function}{_moved(moved_in)}'
+        f'{module}{_moved(moved_out)},"results":{named},"seq":{sequence}}}'
+    ).encode("utf-8", "surrogatepass")
+
+
 class Trace:
-    """Observer of a run's host calls (`wattest.wasi.observe.Observer`); keeps the root only.
+    """Observer of a run's host calls (`wattest.wasi.observe.RecordObserver`); keeps the root only.
 
     Args:
         sink: called with each entry's bytes and its 32-byte hash, in order, or None. What it
@@ -150,11 +204,11 @@ class Trace:
         self._sink = sink
         # Calls are chained some at a time: between two calls the guest drives all that chaining
         # needs out of the processor's caches, which doubles its cost.
-        self._waiting: list[HostCall] = []
+        self._waiting: list[HostCall | Record] = []
         self._weight = 0
         self.calls = 0
 
-    def on_call(self, call: HostCall) -> None:
+    def on_call(self, call: HostCall | Record) -> None:
         """Chain one host call, now or before anybody can ask."""
         waiting = self._waiting
         waiting.append(call)
@@ -170,10 +224,15 @@ class Trace:
         waiting, self._waiting, self._weight = self._waiting, [], 0
         digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
-            entry = entry_bytes(sequence, call)
+            if type(call) is Record:
+                entry = _record_bytes(sequence, call)
+            else:
+                entry = entry_bytes(sequence, call)  # type: ignore[arg-type]
             self._hash = digest = _sha256(digest + entry).digest()
             if sink is not None:
                 sink(entry, digest)
+
+    on_record = on_call
 
     @property
     def root(self) -> str:

@@ -460,17 +460,19 @@ def calls(probes: Sequence[Probe]) -> Iterator[tuple[int, str, list[int]]]:
 
 
 def _full(what: str, outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
-    """Whether some engines, but not all, have reached `heap_fields` at a call.
+    """Whether some engines have reached `heap_fields` at a call, and not all of them, or not all at
+    the same place.
 
     Raises:
         Difference: the others do not agree, or those that have did otherwise before.
     """
     full = {key for key, found in outcomes.items() if found[-1][:2] == ("limit", "heap fields")}
-    if len(full) in (0, len(outcomes)):
+    if not full or all(found == outcomes[min(full)] for found in outcomes.values()):
         return False
     others = {key: found for key, found in outcomes.items() if key not in full}
-    _agree(what, others)
-    longest = next(iter(others.values()))
+    if others:
+        _agree(what, others)
+    longest = max(outcomes.values(), key=len)
     for key in full:
         before = outcomes[key][:-1]
         _agree(what, {"others": longest[: len(before)], key: before})

@@ -14,9 +14,16 @@ from typing import Any, BinaryIO, Union
 from wattest.api import FuncType, HostFunc
 from wattest.engine import Limits
 from wattest.errors import Exit, LimitExceeded
-from wattest.wasi.abi import SNAPSHOTS, Errno, Function, Kind, Result, Snapshot, WasiError
+from wattest.wasi.abi import SNAPSHOTS, Errno, Function, Kind, Snapshot, WasiError
 from wattest.wasi.guest import Caller
-from wattest.wasi.observe import ArgumentValue, HostCall, Observer, Recorder, ResultValue
+from wattest.wasi.observe import (
+    ArgumentValue,
+    Observer,
+    Record,
+    Recorder,
+    RecordObserver,
+    Shape,
+)
 from wattest.wasi.preview1 import Call, Functions, State
 from wattest.wasi.sources import (
     EPOCH_2000,
@@ -116,15 +123,16 @@ class _Binding:
         function: Function,
         handler: _Handler,
         state: State,
-        observer: Observer | None,
+        observer: Observer | RecordObserver | None,
     ) -> None:
         self.snapshot = snapshot
         self.function = function
         self.handler = handler
         self.state = state
         self.observer = observer
+        self.on_record: Callable[[Record], None] | None = getattr(observer, "on_record", None)
         # What follows is worked out once, since it is needed at every call.
-        plan: list[tuple[str, int, str, Kind]] = []
+        plan: list[tuple[int, str, Kind]] = []
         place = 0
         for parameter in function.parameters:
             kind = parameter.kind
@@ -132,7 +140,7 @@ class _Binding:
             if len(kind.wasm) == 1 and kind.name != "rights":
                 checked = kind.allowed is not None or kind.count is not None
                 how = "i64" if kind.wasm == ("i64",) else "checked" if checked else "i32"
-            plan.append((parameter.name, place, how, kind))
+            plan.append((place, how, kind))
             place += len(kind.wasm)
         self.plan = tuple(plan)
         self.words = place
@@ -143,15 +151,17 @@ class _Binding:
             stored.append((place, result.layout.size, result.layout.packing.pack, start, end))
             start = end
         self.stored = tuple(stored)
-        # The names of the results, where none of them is a structure.
-        self.named = tuple(result.name for result in function.results)
-        if any(result.layout.fields for result in function.results):
-            self.named = ()
+        self.shape = Shape(
+            snapshot.module,
+            function.name,
+            tuple(parameter.name for parameter in function.parameters),
+            tuple((result.name, tuple(result.layout.fields)) for result in function.results),
+        )
 
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
         self.state.begin(call.fuel)
-        shown: dict[str, ArgumentValue] | None = None if self.observer is None else {}
+        shown: list[ArgumentValue] | None = None if self.observer is None else []
         errno = 0
         values: tuple[int, ...] = ()
         try:
@@ -165,7 +175,7 @@ class _Binding:
         return errno
 
     def _run(
-        self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
+        self, call: Call, raw: Sequence[int], shown: list[ArgumentValue] | None
     ) -> tuple[int, ...]:
         arguments, failure = self._decode(call, raw, shown)
         if failure is not None:
@@ -179,13 +189,13 @@ class _Binding:
         return values
 
     def _decode(
-        self, call: Call, raw: Sequence[int], shown: dict[str, ArgumentValue] | None
+        self, call: Call, raw: Sequence[int], shown: list[ArgumentValue] | None
     ) -> tuple[list[Any], WasiError | None]:
         """Arguments for the handler; all of them are decoded for the trace, even when one fails,
         and the first failure is the call's."""
         arguments: list[Any] = []
         failure: WasiError | None = None
-        for name, place, how, kind in self.plan:
+        for place, how, kind in self.plan:
             seen: ArgumentValue = None
             try:
                 if how == "i32":
@@ -219,36 +229,23 @@ class _Binding:
             except WasiError as error:
                 failure = failure or error
             if shown is not None:
-                shown[name] = seen
+                shown.append(seen)
         return arguments, failure
 
     def _tell(
         self,
         call: Call,
-        shown: dict[str, ArgumentValue] | None,
+        shown: list[ArgumentValue] | None,
         errno: int | None,
         values: tuple[int, ...],
     ) -> None:
         if self.observer is None or shown is None:
             return
-        results: dict[str, ResultValue] = {}
-        if values:
-            named = self.named
-            results = (
-                dict(zip(named, values)) if named else _name_results(self.function.results, values)
-            )
-        self.observer.on_call(
-            HostCall(
-                self.snapshot.module,
-                self.function.name,
-                shown,
-                errno,
-                results,
-                call.moved_in,
-                call.moved_out,
-                call.fuel,
-            )
-        )
+        record = Record(self.shape, shown, errno, values, call.moved_in, call.moved_out, call.fuel)
+        if self.on_record is not None:
+            self.on_record(record)
+        else:
+            self.observer.on_call(record.call())
 
 
 @cache
@@ -261,20 +258,6 @@ def _read_path(call: Call, address: int, length: int) -> bytes:
     if length > MAX_PATH:
         raise WasiError(Errno.NAMETOOLONG)
     return call.read(address, length)
-
-
-def _name_results(results: Sequence[Result], values: tuple[int, ...]) -> dict[str, ResultValue]:
-    named: dict[str, ResultValue] = {}
-    start = 0
-    for result in results:
-        fields = result.layout.fields
-        if fields:
-            named[result.name] = dict(zip(fields, values[start : start + len(fields)]))
-            start += len(fields)
-        else:
-            named[result.name] = values[start]
-            start += 1
-    return named
 
 
 def _string(text: str, what: str) -> bytes:

@@ -1,7 +1,9 @@
-"""The sequences of cells that have a handler of their own; see ``benchmarks/sequences.py``.
+"""The sequences of cells that have one handler; written by ``benchmarks/sequences.py``.
 
 Each is the names of its cells' handlers. The most frequent stand first.
 """
+
+# ruff: noqa: E501  (a sequence on each line)
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +19,9 @@ from typing import Union
 
 from wattest.jobs.capture import Interrupted
 from wattest.jobs.execute import Progress
-from wattest.jobs.processors import processors
 from wattest.jobs.many.tasks import Reply, Task
 from wattest.jobs.many.worker import perform, watch_parent
+from wattest.jobs.processors import processors
 
 __all__ = [
     "ExecutorPool",
