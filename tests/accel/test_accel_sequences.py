@@ -109,6 +109,9 @@ def readable(parts: list[str]) -> bool:
     return not any(part.startswith(UNREADABLE) for part in parts)
 
 
+@pytest.mark.skipif(
+    handlers.build()[1] != "tail jumps", reason="handlers return to a loop in this build"
+)
 def test_every_sequence_does_what_its_cells_do(generator: Generator) -> None:
     names = [name.removeprefix("h_") for name in generator.names]
     tried = 0
