@@ -188,3 +188,73 @@ def test_traps_and_stops_within_a_sequence_are_where_they_are(
                 except (wattest.Trap, wattest.FuelExhausted) as error:
                     found.append((str(error), error.backtrace, instance.store.fuel_used))
             assert found[0] == found[1], (name, args, allowed)
+
+
+UNSIGNED = """(module
+  (import "host" "minus" (func $minus (result i32)))
+  (memory 1 1) (table $t 1 1 funcref) (tag $e (param i32))
+  (global $g (mut i32) (i32.const -3))
+  (type $s (struct (field (mut i8)) (field i32))) (type $a (array (mut i16)))
+  (data (i32.const 0) "\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff\\ff")
+  (func $minus5 (result i32) (i32.const -5))
+  CASES)"""
+CASES = {
+    "constant": "(i32.const -1)",
+    "parameter": "(local.get 0)",
+    "host": "(call $minus)",
+    "call": "(call $minus5)",
+    "global": "(global.get $g)",
+    "load8_s": "(i32.load8_s (i32.const 1))",
+    "load16_s": "(i32.load16_s (local.get 1))",
+    "load": "(i32.load (local.get 1))",
+    "shr_s": "(i32.shr_s (local.get 0) (i32.const 1))",
+    "sub": "(i32.sub (local.get 1) (i32.const 9))",
+    "extend8_s": "(i32.extend8_s (local.get 0))",
+    "wrap": "(i32.wrap_i64 (i64.const -7))",
+    "trunc": "(i32.trunc_f64_s (f64.const -8))",
+    "trunc_sat": "(i32.trunc_sat_f32_s (f32.const -1e30))",
+    "reinterpret": "(i32.reinterpret_f32 (f32.const -1))",
+    "memory.grow": "(memory.grow (i32.const 5))",
+    "table.grow": "(table.grow $t (ref.null func) (i32.const 5))",
+    "select": "(select (local.get 0) (i32.const -9) (local.get 1))",
+    "if": "(if (result i32) (local.get 0) (then (i32.const -2)) (else (local.get 0)))",
+    "loop": "(loop (result i32) (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))",
+    "caught": "(block $h (result i32)"
+    " (try_table (catch $e $h) (throw $e (i32.const -4))) (i32.const 1))",
+    "struct.get_s": "(struct.get_s $s 0 (struct.new $s (i32.const -1) (i32.const -2)))",
+    "struct.get": "(struct.get $s 1 (struct.new $s (i32.const -1) (i32.const -2)))",
+    "array.get_s": "(array.get_s $a (array.new $a (i32.const -1) (i32.const 2)) (i32.const 1))",
+    "i31": "(i31.get_s (ref.i31 (i32.const -6)))",
+    "lane": "(i8x16.extract_lane_s 3 (v128.load (i32.const 0)))",
+    "lane32": "(i32x4.extract_lane 3 (v128.load (i32.const 0)))",
+    "atomic": "(i32.atomic.load (i32.const 4))",
+    "rotl": "(i32.rotl (local.get 0) (i32.const 3))",
+    "fused": "(i32.xor (i32.shl (local.get 0) (i32.const 3)) (i32.const 1))",
+}
+USES = {
+    "returned": "(i64.extend_i32_u {})",
+    "added": "(i64.add (i64.extend_i32_u {}) (i64.const 1))",
+    "kept": "(local.set 2 (i64.extend_i32_u {})) (local.set 0 (i32.const 5)) (local.get 2)",
+    "compared": "(i64.extend_i32_u (i64.eqz (i64.extend_i32_u {})))",
+    "under": "(i64.extend_i32_u {}) (local.set 0 (i32.const 17)) (i64.const 3) (i64.mul)",
+    "twice": "(i64.extend_i32_u (i32.wrap_i64 (i64.extend_i32_u {})))",
+}
+
+
+def test_an_i32_made_an_i64_has_zeros_above(wat: Callable[[str], wattest.Module]) -> None:
+    functions = "".join(
+        f'(func (export "{case} {use}") (param i32 i32) (result i64) (local i64) '
+        f"{text.format(value)})\n"
+        for case, value in CASES.items()
+        for use, text in USES.items()
+    )
+    module = wat(UNSIGNED.replace("CASES", functions))
+    names = [f"{case} {use}" for case in CASES for use in USES]
+    answers = []
+    for engine in ("reference", "accel"):
+        imports = {"host": {"minus": wattest.HostFunc(wattest.FuncType([], ["i32"]), lambda: -1)}}
+        instance = wattest.Instance(module, imports, engine=engine)
+        answers.append({name: instance.exports[name](-1, 1) for name in names})
+    assert answers[0] == answers[1]
+    for case in CASES:
+        assert 1 << 31 <= answers[0][f"{case} returned"] < 1 << 32, case

@@ -84,10 +84,12 @@ class CommitmentLog(Watcher):
 
     def end(self, store: Store, error: BaseException | None) -> None:
         """See `Watcher.end`."""
-        self._wait()
-        if self._beside is not None:
-            self._beside.shutdown()
-            self._beside = None
+        try:
+            self._wait()
+        finally:
+            if self._beside is not None:
+                self._beside.shutdown()
+                self._beside = None
 
     @property
     def record(self) -> Commitments:
@@ -101,9 +103,14 @@ class CommitmentLog(Watcher):
         self._chain.add(commitment)
 
     def _wait(self) -> None:
-        if self._hashing is not None:
-            self._hashing.result()
-            self._hashing = None
+        hashing = self._hashing
+        if hashing is not None:
+            try:
+                hashing.result()
+            finally:
+                # What went wrong is told once; Ctrl-C comes before the end.
+                if hashing.done():
+                    self._hashing = None
 
 
 def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[bytes]:

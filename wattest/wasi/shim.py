@@ -151,12 +151,7 @@ class _Binding:
             stored.append((place, result.layout.size, result.layout.packing.pack, start, end))
             start = end
         self.stored = tuple(stored)
-        self.shape = Shape(
-            snapshot.module,
-            function.name,
-            tuple(parameter.name for parameter in function.parameters),
-            tuple((result.name, tuple(result.layout.fields)) for result in function.results),
-        )
+        self.shape = _shape(snapshot.module, function.name)
 
     def __call__(self, caller: Caller, *raw: int) -> int | None:
         call = Call(caller, self.snapshot)
@@ -246,6 +241,17 @@ class _Binding:
             self.on_record(record)
         else:
             self.observer.on_call(record.call())
+
+
+@cache
+def _shape(module: str, name: str) -> Shape:
+    (function,) = (found.functions[name] for found in SNAPSHOTS if found.module == module)
+    return Shape(
+        module,
+        name,
+        tuple(parameter.name for parameter in function.parameters),
+        tuple((result.name, tuple(result.layout.fields)) for result in function.results),
+    )
 
 
 @cache
