@@ -9,7 +9,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -238,6 +244,48 @@ def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     assert [got.status for got in result if got is not result[1]] == ["exit"] * 5
     assert result.faults == 2
     assert not result.succeeded
+
+
+class Fragile(Executor):
+    """Takes tasks until it is broken, and does none of them."""
+
+    def __init__(self) -> None:
+        self.taken: list[Future[Any]] = []
+        self.broken = False
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        if self.broken:
+            raise BrokenExecutor("it broke")
+        self.taken.append(Future())
+        return self.taken[-1]
+
+
+class Revived(ProcessPool):
+    @staticmethod
+    def _make(name: str) -> Any:
+        return Fragile()
+
+
+def test_a_task_that_waited_at_a_broken_worker_is_not_blamed_when_there_is_a_new_one() -> None:
+    pool = Revived(1)
+    (slot,) = pool._slots.values()
+    first: Any = slot.executor
+    task: Any = None
+    for token in (1, 2):
+        pool.submit(token, task, {}, None)
+    first.broken = True
+    first.taken[0].set_exception(BrokenExecutor("it broke"))
+    pool.submit(3, task, {}, None)
+    second: Any = slot.executor
+    assert second is not first
+    # Only now is the second told.
+    first.taken[1].set_exception(BrokenExecutor("it broke"))
+    second.taken[0].set_exception(BrokenExecutor("it broke too"))
+    answers = {}
+    while len(answers) < 3:
+        token, answer = pool._done.get(timeout=10)
+        answers[token] = answer.blamed  # type: ignore[union-attr]
+    assert answers == {1: True, 2: False, 3: True}
 
 
 class Lying(ThreadPoolExecutor):

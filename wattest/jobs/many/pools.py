@@ -170,7 +170,7 @@ class _SlotPool(Pool):
             except (BrokenExecutor, RuntimeError):
                 raise WorkerLost(f"{slot.name} takes no more jobs: {error}") from error
         slot.out.append(future)
-        future.add_done_callback(partial(self._ended, token, slot))
+        future.add_done_callback(partial(self._ended, token, slot, slot.executor))
 
     def _start(self, slot: _Slot, task: Task, attached: Mapping[str, bytes]) -> Future[Reply]:
         return slot.executor.submit(perform, task, attached)
@@ -178,7 +178,7 @@ class _SlotPool(Pool):
     def _revive(self, slot: _Slot) -> None:
         """Give a slot whose executor broke a new one, if one can be made."""
 
-    def _ended(self, token: int, slot: _Slot, future: Future[Reply]) -> None:
+    def _ended(self, token: int, slot: _Slot, executor: Executor, future: Future[Reply]) -> None:
         first = bool(slot.out) and slot.out[0] is future
         slot.out.remove(future)
         answer: Answer
@@ -187,8 +187,9 @@ class _SlotPool(Pool):
             answer.worker = answer.worker if self._names_itself(slot) else slot.name
         except BrokenExecutor as error:
             # All tasks of a broken executor end alike; the first was the one that ran.
-            blamed = slot.broken is not slot.executor and (first or slot.width > 1)
-            slot.broken = slot.executor
+            # The slot may have a new executor by now.
+            blamed = slot.broken is not executor and (first or slot.width > 1)
+            slot.broken = executor
             answer = WorkerLost(str(error) or f"{slot.name} ended", blamed=blamed)
         except (CancelledError, ConnectionError, EOFError) as error:
             answer = WorkerLost(f"{slot.name}: {type(error).__name__} {error}".rstrip())
