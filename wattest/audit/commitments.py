@@ -59,6 +59,7 @@ _ZERO_LEAF = _sha256(_ZERO).digest()
 
 _u64 = struct.Struct("<Q").pack
 _u32 = struct.Struct("<I").pack
+_two_u32 = struct.Struct("<II").pack
 
 
 class PageSource(Protocol):
@@ -337,9 +338,14 @@ class Committer:
         if known is not None and _same(known[0], now):
             return known[1]
         elems = table.elem[:]
-        text = b"".join([encoder.value(elem) for elem in elems])
-        digest = _u64(len(elems)) + _sha256(text).digest()
-        if all(elem is None or encoder.is_function(elem) for elem in elems):
+        names, value = self._names, encoder.value
+        # A table may hold thousands of functions, most of them met before.
+        pieces = [
+            (names.get(elem) if elem.__class__ is WasmFunc else None) or value(elem)
+            for elem in elems
+        ]
+        digest = _u64(len(elems)) + _sha256(b"".join(pieces)).digest()
+        if all(elem is None or (elem.__class__ is WasmFunc and elem in names) for elem in elems):
             # Only then does its text not depend on what was met before.
             self._tables[id(table)] = (now, digest)
         else:
@@ -349,9 +355,8 @@ class Committer:
     def _segments(self) -> bytes:
         """A byte for each element and data segment: whether it still has its contents."""
         for inst in self._instances[len(self._flags) :]:
-            flags = bytearray(len(item.elem) > 0 for item in inst.elems)
-            flags += bytes(len(item.data) > 0 for item in inst.datas)
             # Active ones are empty from the beginning; a program may have thousands.
+            flags = bytearray(len(inst.elems) + len(inst.datas))
             passive = [n for n, elem in enumerate(inst.module.elems) if elem.mode == "passive"]
             count = len(inst.elems)
             passive += [count + n for n, d in enumerate(inst.module.datas) if d.memory is None]
@@ -395,8 +400,12 @@ class _Encoder:
             return b"\x00"
         if value.__class__ is WasmFunc:
             name = self._names.get(value)
-            if name is not None:
-                return name
+            if name is None:
+                kind, *numbers = self._references.of(value)
+                if kind != "func":
+                    return b"\x06" + _u32(*numbers)
+                name = self._names[value] = b"\x05" + _two_u32(*numbers)
+            return name
         plain = plain_value(value, self._references)
         if isinstance(plain, bytes):
             return b"\x04" + plain
@@ -405,13 +414,7 @@ class _Encoder:
             return b"\x02" + _u64(plain[1])
         if kind == "f32":
             return b"\x03" + _u32(plain[1])
-        if kind == "func":
-            name = self._names[value] = b"\x05" + _u32(plain[1]) + _u32(plain[2])
-            return name
         return b"\x06" + _u32(plain[1])
-
-    def is_function(self, value: Any) -> bool:
-        return isinstance(value, WasmFunc) and self._references.of(value)[0] == "func"
 
     def frames(self, machine: MachineView | MachineState) -> bytes:
         value = self.value
