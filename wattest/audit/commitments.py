@@ -401,10 +401,10 @@ class _Encoder:
         if value.__class__ is WasmFunc:
             name = self._names.get(value)
             if name is None:
-                kind, *numbers = self._references.of(value)
-                if kind != "func":
-                    return b"\x06" + _u32(*numbers)
-                name = self._names[value] = b"\x05" + _two_u32(*numbers)
+                number = self._references.number_of(value.module)
+                if number is None:
+                    return b"\x06" + _u32(self._references.of(value)[1])
+                name = self._names[value] = b"\x05" + _two_u32(number, value.index)
             return name
         plain = plain_value(value, self._references)
         if isinstance(plain, bytes):

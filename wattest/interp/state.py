@@ -194,10 +194,14 @@ class References:
             known() is inst for known, inst in zip(self._where, instances)
         )
 
+    def number_of(self, inst: ModuleInst) -> int | None:
+        """The number of an instance, or None when it is none of them."""
+        return self._instances.get(id(inst))
+
     def of(self, value: Any) -> tuple[Any, ...]:
         """``("func", instance, index)`` or ``("ref", number)``."""
         if isinstance(value, WasmFunc):
-            number = self._instances.get(id(value.module))
+            number = self.number_of(value.module)
             if number is not None:
                 return ("func", number, value.index)
         key: Any = id(value)

@@ -9,13 +9,18 @@ cdef enum:
     FEW = 3            # places of a function before the types of all are taken
 
 
+cdef inline object note_key(int kind, uint32_t offset):
+    """A note's kind and byte offset as one integer: a function may have thousands of notes."""
+    return <uint64_t>kind << 32 | offset
+
+
 cdef class FuncNotes:
     """The notes on a function, and the types of what they place."""
     cdef Notes* notes
     cdef Func* func
     cdef NativeModule native
     cdef bytes locals
-    # Places of notes by their kind and byte offset; None until one is looked for.
+    # Places of notes by `note_key`; None until one is looked for.
     cdef dict offsets
     cdef dict known
     # The types on the operand stack by byte offset.
@@ -57,7 +62,7 @@ cdef class FuncNotes:
         for i in range(self.notes.count):
             found = &self.notes.notes[i]
             offset = (edges if found.kind == NOTE_EDGE else places)[found.pos]
-            self.offsets.setdefault((found.kind, offset), found.pos)
+            self.offsets.setdefault(note_key(found.kind, offset), found.pos)
         return 0
 
     cdef Note* at(self, int32_t pos, uint32_t* offset) except NULL:
@@ -94,7 +99,8 @@ cdef class FuncNotes:
             if self.offsets is None:
                 self.index()
             # Behind the last ``end`` is no instruction, and nothing that a run could stop before.
-            offsets = sorted({at for _, at in self.offsets if at < self.func.end})
+            found = {at & 0xFFFFFFFF for at in self.offsets}
+            offsets = sorted([at for at in found if at < self.func.end])
             found = self.native.fast_types_at(self.position(), offsets)
             if found is not None:
                 self.types.update(zip(offsets, found))
@@ -428,7 +434,9 @@ cdef class Builder:
         cdef FuncNotes notes = self.state.notes_of(func)
         if notes.offsets is None:
             notes.index()
-        pos = notes.offsets.get((kind, frame.offset))
+        pos = None
+        if 0 <= frame.offset <= 0xFFFFFFFF:
+            pos = notes.offsets.get(note_key(kind, frame.offset))
         if pos is None:
             raise _StateError(
                 f"function {func.index} at 0x{frame.offset:x}: the accelerator cannot begin there"
