@@ -338,12 +338,8 @@ class Committer:
         if known is not None and _same(known[0], now):
             return known[1]
         elems = table.elem[:]
-        names, value = self._names, encoder.value
-        # A table may hold thousands of functions, most of them met before.
-        pieces = [
-            (names.get(elem) if elem.__class__ is WasmFunc else None) or value(elem)
-            for elem in elems
-        ]
+        names = self._names
+        pieces = [encoder.value(elem) for elem in elems]
         digest = _u64(len(elems)) + _sha256(b"".join(pieces)).digest()
         if all(elem is None or (elem.__class__ is WasmFunc and elem in names) for elem in elems):
             # Only then does its text not depend on what was met before.

@@ -77,27 +77,39 @@ def _item(value: Any) -> str:
     return _value(value)
 
 
+_Members = tuple[tuple[int, str], ...]
+"""Places of values in the order of their names, each with what stands before the value."""
+
+
 @lru_cache(maxsize=256)
-def _members(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """The names in order, each with what stands before its value; a function has the same ones
-    at every call."""
+def _members(names: tuple[str, ...]) -> _Members:
     return tuple(
-        (name, f"{',' if place else '{'}{_quote(name)}:")
+        (names.index(name), f"{',' if place else '{'}{_quote(name)}:")
         for place, name in enumerate(sorted(names))
     )
 
 
-def _object(value: Mapping[str, Any]) -> str:
-    if not value:
-        return "{}"
+@lru_cache(maxsize=256)
+def _members_of(shape: Shape) -> tuple[_Members, _Members]:
+    """Of a function's arguments and results; where a result is a structure, none of the results."""
+    names = () if any(fields for _, fields in shape.results) else shape.results
+    return _members(shape.arguments), _members(tuple(name for name, _ in names))
+
+
+def _placed(members: _Members, values: Sequence[Any]) -> str:
+    """An object of these values."""
     text = ""
-    for name, before in _members(tuple(value)):
-        item = value[name]
+    for place, before in members:
+        item = values[place]
         if type(item) is int and -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
             text += f"{before}{item}"
         else:
             text += before + _value(item)
-    return text + "}"
+    return text + "}" if text else "{}"
+
+
+def _object(value: Mapping[str, Any]) -> str:
+    return _placed(_members(tuple(value)), tuple(value.values()))
 
 
 def _moved(buffers: Sequence[Any]) -> str:
@@ -122,67 +134,34 @@ def entry_bytes(sequence: int, call: HostCall) -> bytes:
         sequence: number of the call in the run, from 0.
         call: what the shim told.
     """
-    errno = "null" if call.errno is None else int(call.errno)
-    fuel = call.fuel if call.fuel <= LARGEST_INTEGER else f'"{call.fuel}"'
-    return (
-        f'{{"arguments":{_object(call.arguments)},"errno":{errno},'
-        f'"fuel":{fuel},"function":"{call.function}","in":{_moved(call.moved_in)},'
-        f'"module":"{call.module}","out":{_moved(call.moved_out)},'
-        f'"results":{_object(call.results)},"seq":{sequence}}}'
-    ).encode("utf-8", "surrogatepass")
-
-
-_Members = tuple[tuple[int, str], ...]
-"""Places of values in the order of their names, each with what stands before the value."""
-
-
-@lru_cache(maxsize=256)
-def _frame(shape: Shape) -> tuple[_Members, str, _Members, str]:
-    """Of a function's entries: the arguments; what stands behind ``fuel``; the results, of which
-    there are none here where one is a structure; what stands behind ``in``."""
-    results = tuple(name for name, _ in shape.results)
-    if any(fields for _, fields in shape.results):
-        results = ()
-    arguments, named = (
-        tuple(
-            (names.index(name), f"{',' if place else '{'}{_quote(name)}:")
-            for place, name in enumerate(sorted(names))
-        )
-        for names in (shape.arguments, results)
-    )
-    return (
-        arguments,
-        f',"function":"{shape.function}","in":',
-        named,
-        f',"module":"{shape.module}","out":',
-    )
-
-
-def _placed(members: _Members, values: Sequence[Any]) -> str:
-    """An object of these values."""
-    text = ""
-    for place, before in members:
-        item = values[place]
-        if type(item) is int and -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
-            text += f"{before}{item}"
-        else:
-            text += before + _value(item)
-    return text + "}" if text else "{}"
+    return _entry(sequence, call, call, _object(call.arguments), _object(call.results))
 
 
 def _record_bytes(sequence: int, record: Record) -> bytes:
     """What `entry_bytes` gives of the call of a record."""
-    shape, arguments, errno, values, moved_in, moved_out, fuel = record
-    members, function, results, module = _frame(shape)
-    if values:
-        named = _placed(results, values) if results else _object(shape.named(values))
+    shape, values = record.shape, record.values
+    arguments, results = _members_of(shape)
+    if values and not results:
+        named = _object(shape.named(values))
     else:
-        named = "{}"
+        named = _placed(results, values) if values else "{}"
+    return _entry(sequence, record, shape, _placed(arguments, record.arguments), named)
+
+
+def _entry(
+    sequence: int,
+    call: HostCall | Record,
+    function: HostCall | Shape,
+    arguments: str,
+    results: str,
+) -> bytes:
+    errno = "null" if call.errno is None else int(call.errno)
+    fuel = call.fuel if call.fuel <= LARGEST_INTEGER else f'"{call.fuel}"'
     return (
-        f'{{"arguments":{_placed(members, arguments)},'
-        f'"errno":{"null" if errno is None else int(errno)},'
-        f'"fuel":{fuel if fuel <= LARGEST_INTEGER else _value(fuel)}{function}{_moved(moved_in)}'
-        f'{module}{_moved(moved_out)},"results":{named},"seq":{sequence}}}'
+        f'{{"arguments":{arguments},"errno":{errno},'
+        f'"fuel":{fuel},"function":"{function.function}","in":{_moved(call.moved_in)},'
+        f'"module":"{function.module}","out":{_moved(call.moved_out)},'
+        f'"results":{results},"seq":{sequence}}}'
     ).encode("utf-8", "surrogatepass")
 
 
@@ -224,10 +203,10 @@ class Trace:
         waiting, self._waiting, self._weight = self._waiting, [], 0
         digest, sink = self._hash, self._sink
         for sequence, call in enumerate(waiting, self.calls - len(waiting)):
-            if type(call) is Record:
+            if isinstance(call, Record):
                 entry = _record_bytes(sequence, call)
             else:
-                entry = entry_bytes(sequence, call)  # type: ignore[arg-type]
+                entry = entry_bytes(sequence, call)
             self._hash = digest = _sha256(digest + entry).digest()
             if sink is not None:
                 sink(entry, digest)

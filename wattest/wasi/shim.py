@@ -21,7 +21,6 @@ from wattest.wasi.observe import (
     Observer,
     Record,
     Recorder,
-    RecordObserver,
     Shape,
 )
 from wattest.wasi.preview1 import Call, Functions, State
@@ -123,7 +122,7 @@ class _Binding:
         function: Function,
         handler: _Handler,
         state: State,
-        observer: Observer | RecordObserver | None,
+        observer: Observer | None,
     ) -> None:
         self.snapshot = snapshot
         self.function = function
