@@ -71,7 +71,7 @@ def test_every_way_to_write_is_noted(wat, engine: str) -> None:
     instance = tracked(wat, "accel" if engine == "steps" else engine)
     memories = [instance.exports[name] for name in MEMORIES]
     for memory in memories:
-        assert memory.take_dirty() == list(range(len(memory) // DIRTY_PAGE))
+        # Nothing has been written yet.
         assert memory.take_dirty() == []
     rng = random.Random(5)
     wrote = set()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import random
 import struct
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +20,16 @@ import wasmtime
 import wattest
 from wattest.api import pages as chosen
 from wattest.audit.canonical import canonical_json
-from wattest.audit.commitments import LEAF, Commitment, Committer, MemoryTree, written_pages
+from wattest.audit.commitments import Commitment, Committer, written_pages
+from wattest.audit.memory_tree import LEAF, AtOnce, MemoryTree, Room
 from wattest.engine import Limits
 from wattest.interp import pages
 from wattest.interp.runtime import MemInst, ModuleInst, WasmFunc
 from wattest.interp.state import MachineView
 from wattest.interp.types import I32, MemType, SizeLimits
 from wattest.interp.values import f64_bits
-from wattest.jobs import Job, RunResult, commit, run_job
+from wattest.jobs import Job, RunResult, beside, commit, run_job
+from wattest.jobs.beside import Beside
 from wattest.jobs.commit import CommitmentError, commitment_lines, read_commitments
 from wattest.jobs.watch import Watcher
 
@@ -38,7 +44,7 @@ MIXED = """(module
   (global $f (mut f32) (f32.const nan:0x200001)) (global $d (mut f64) (f64.const -0))
   (elem (i32.const 0) $work $work)
   (elem $passive func $work)
-  (data $d1 "hello")
+  (data $d1 "hello") (data (i32.const 12286) "there")
   (func $work (param i32) (result f64)
     (i32.store (i32.mul (local.get 0) (i32.const 4099)) (local.get 0))
     (global.set $i (i32.add (global.get $i) (local.get 0)))
@@ -150,25 +156,25 @@ def test_pages_hashed_beside_the_guest_give_the_same_roots(
     mixed: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    for processors, few in ((1, 12), (2, 0), (2, 12)):
+    for processors, room in ((1, 512), (2, 512), (2, 1), (2, 5)):
         monkeypatch.setattr(commit, "processors", lambda count=processors: count)
-        monkeypatch.setattr(commit, "FEW_LEAVES", few)
+        monkeypatch.setattr(commit, "ROOM", room)
+        monkeypatch.setattr(beside, "_ENOUGH", room % 3)
         naive = Naive(7)
         result = run(mixed, engine, 7, naive)
         assert list(result.commitments) == naive.found
         found.append(result.receipt.claim)
-    assert found[0] == found[1] == found[2]
+    assert all(claim == found[0] for claim in found)
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("processors", [1, 2])
 def test_what_goes_wrong_in_hashing_ends_the_run(
-    mixed: Path, few: int, monkeypatch: pytest.MonkeyPatch
+    mixed: Path, processors: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(commit, "processors", lambda: 2)
-    monkeypatch.setattr(commit, "FEW_LEAVES", few)
+    monkeypatch.setattr(commit, "processors", lambda: processors)
     monkeypatch.setattr(chosen, "hash_pieces", broken)
     with pytest.raises(MemoryError, match="no room"):
         run(mixed, "reference", 7)
@@ -286,15 +292,26 @@ def compiled() -> Any:
 def hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trees hashed by compiled code, where there is some, and without it."""
     if request.param == "python":
-        for name in ("take_changed", "take_written"):
+        for name in ("copy_pages", "hash_copies", "hash_pieces", "take_written"):
             monkeypatch.setattr(chosen, name, getattr(pages, name))
+
+
+class Tree:
+    """A tree and its root after each look."""
+
+    def __init__(self, mem: MemInst) -> None:
+        self.tree = MemoryTree(mem, AtOnce())
+
+    def update(self, dirty: Iterable[int] | None) -> bytes:
+        self.tree.look(dirty)
+        return self.tree.root()
 
 
 @pytest.mark.usefixtures("hashing")
 @pytest.mark.parametrize("pages", [0, 1, 3, 4, 5, 17])
 def test_a_tree_that_grows_is_the_tree_of_what_there_is(pages: int) -> None:
     mem = MemInst(MemType(SizeLimits(pages, 400), I32), Limits())
-    tree = MemoryTree(mem)
+    tree = Tree(mem)
     assert tree.update(None) == plain_tree(mem.data[: mem.length])
     for step in range(6):
         assert mem.grow(step * 13)
@@ -307,7 +324,7 @@ def test_a_tree_that_grows_is_the_tree_of_what_there_is(pages: int) -> None:
 @pytest.mark.usefixtures("hashing")
 def test_a_tree_of_a_memory_that_ends_within_a_page() -> None:
     mem = MemInst(MemType(SizeLimits(5000, 400_000), I32, page_bits=0), Limits())
-    tree = MemoryTree(mem)
+    tree = Tree(mem)
     assert tree.update([]) == plain_tree(bytes(5000))
     mem.data[4999] = 7
     assert tree.update([1]) == plain_tree(mem.data[:5000])
@@ -323,7 +340,7 @@ def test_a_tree_of_a_memory_that_ends_within_a_page() -> None:
 @pytest.mark.usefixtures("hashing")
 def test_a_memory_that_was_taken_back_is_hashed_anew() -> None:
     mem = MemInst(MemType(SizeLimits(2, 8), I32), Limits())
-    tree = MemoryTree(mem)
+    tree = Tree(mem)
     mem.data[5] = mem.data[100_000] = 1
     tree.update([0, 24])
     mem.resize(65_536)
@@ -335,36 +352,197 @@ def test_a_memory_that_was_taken_back_is_hashed_anew() -> None:
 @pytest.mark.usefixtures("hashing")
 def test_only_what_is_said_to_be_dirty_is_hashed_again() -> None:
     mem = MemInst(MemType(SizeLimits(8, 8), I32), Limits())
-    tree = MemoryTree(mem)
+    tree = Tree(mem)
     before = tree.update(range(8 * 16))
     mem.data[LEAF * 70] = 1
     assert tree.update([]) == before
     assert tree.update([70]) == plain_tree(mem.data[: mem.length])
 
 
+class Later(AtOnce):
+    """A queue that does nothing until it has to."""
+
+    def __init__(self, leaves: int) -> None:
+        self.room = Room(leaves)
+        self.jobs: list[Callable[[], object]] = []
+        self.posted = self.finished = 0
+
+    def post(self, job: Callable[[], object], leaves: int = 0) -> None:
+        self.jobs.append(job)
+        self.posted += leaves
+
+    def finish(self) -> None:
+        self.finished += 1
+        while self.jobs:
+            self.jobs.pop(0)()
+
+
 @pytest.mark.usefixtures("hashing")
-def test_a_page_that_holds_what_it_held_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    mem = MemInst(MemType(SizeLimits(8, 8), I32), Limits())
-    tree = MemoryTree(mem)
-    for leaf in range(20):
-        mem.data[LEAF * leaf] = leaf + 1
-    tree.update(None)
-    hashed: list[tuple[int, list[int]]] = []
-    hash_pieces = chosen.hash_pieces
+def test_a_memory_may_change_before_it_is_hashed() -> None:
+    mem = MemInst(MemType(SizeLimits(1, 40), I32), Limits())
+    queue = Later(100)
+    tree = MemoryTree(mem, queue)
+    wanted, found = [], []
+    chance = random.Random(5)
+    for _ in range(30):
+        dirty = {chance.randrange(mem.length // LEAF) for _ in range(3)}
+        for page in dirty:
+            mem.data[page * LEAF + chance.randrange(LEAF)] = chance.randrange(256)
+        wanted.append(plain_tree(mem.data[: mem.length]))
+        tree.look(sorted(dirty))
+        queue.post(lambda: found.append(tree.root()))
+        mem.grow(chance.randrange(2))
+    assert queue.finished == 0
+    queue.finish()
+    assert found == wanted
 
-    def counted(data: Any, size: int, length: int, numbers: Any, digests: bytearray) -> None:
-        hashed.append((size, list(numbers)))
-        hash_pieces(data, size, length, numbers, digests)
 
-    monkeypatch.setattr(chosen, "hash_pieces", counted)
-    mem.data[LEAF * 7 + 99] = 1
-    mem.data[LEAF * 8] = mem.data[LEAF * 8]
-    assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
-    # One leaf, the node above it, and the one above that.
-    assert hashed == [(LEAF, [7]), (2048, [0]), (2048, [0])]
-    hashed.clear()
-    assert tree.update([0, 7, 8, 127]) == plain_tree(mem.data[: mem.length])
-    assert hashed == []
+@pytest.mark.usefixtures("hashing")
+@pytest.mark.parametrize(("leaves", "waits"), [(1, 19), (7, 2), (8, 2), (20, 0)])
+def test_what_there_is_no_room_for_waits_for_room(leaves: int, waits: int) -> None:
+    mem = MemInst(MemType(SizeLimits(3, 8), I32), Limits())
+    for page in range(20):
+        mem.data[page * LEAF + page] = page + 1
+    queue = Later(leaves)
+    tree = MemoryTree(mem, queue)
+    tree.look(range(20))
+    assert (queue.finished, queue.posted) == (waits, 20)
+    queue.finish()
+    assert tree.root() == plain_tree(mem.data[: mem.length])
+
+
+@pytest.mark.usefixtures("hashing")
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_a_memory_is_hashed_ahead_while_it_changes(count: int) -> None:
+    mem = MemInst(MemType(SizeLimits(30, 80), I32), Limits())
+    mem.track(blank=True)
+    mem.data[5 * LEAF : 300 * LEAF] = random.Random(1).randbytes(295 * LEAF)
+    mem.mark(5 * LEAF, 295 * LEAF)
+    queue = Later(1000)
+    tree = MemoryTree(mem, queue)
+    tree.look_ahead(written_pages(mem))
+    assert len(queue.jobs) > 4
+    for job in queue.jobs[:count]:
+        job()
+    del queue.jobs[:count]
+    # Pages that have been hashed and pages that have not.
+    for page in (6, 250, 299, 480):
+        mem.data[page * LEAF] ^= 1
+        mem.mark(page * LEAF, 1)
+    assert mem.grow(3)
+    dirty = list(written_pages(mem) or ())
+    assert dirty == [6, 250, 299, 480]
+    wanted = plain_tree(mem.data[: mem.length])
+    tree.look(dirty)
+    # What is written from now on is for the next look.
+    mem.data[: 300 * LEAF] = bytes(300 * LEAF)
+    queue.finish()
+    assert tree.root() == wanted
+    tree.look(range(300))
+    queue.finish()
+    assert tree.root() == plain_tree(mem.data[: mem.length])
+
+
+def test_hashing_ahead_is_waited_for_before_the_guest_goes_on() -> None:
+    mem = MemInst(MemType(SizeLimits(1, 1), I32), Limits())
+    queue = Beside(20)
+    queue.start()
+    tree = MemoryTree(mem, queue)
+    began, ended = threading.Event(), []
+
+    def slow() -> None:
+        began.set()
+        time.sleep(0.05)
+        ended.append(True)
+
+    queue.post(slow, 1000)
+    queue.go()
+    began.wait(60)
+    tree.look_ahead([1, 2])
+    tree.look([])
+    assert ended
+    queue.stop()
+
+
+def test_work_beside_is_done_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_ENOUGH", 3)
+    for started in (True, False):
+        done: list[int] = []
+        queue = Beside(4)
+        if started:
+            queue.start()
+        for number in range(300):
+            queue.post(partial(done.append, number), 1)
+            if number % 7 == 0:
+                queue.go()
+        queue.finish()
+        assert done == list(range(300))
+        # What nobody waits for is not done.
+        queue.post(partial(done.append, 300))
+        queue.stop()
+        assert len(done) == 300
+
+
+def test_work_beside_begins_without_being_waited_for() -> None:
+    queue = Beside(4)
+    queue.start()
+    done = threading.Event()
+    queue.post(done.set, 1)
+    queue.go()
+    assert not done.wait(0.05)  # too little to wake anybody for
+    queue.post(lambda: None, 1000)
+    queue.go()
+    assert done.wait(60)
+    queue.stop()
+
+
+def test_what_fails_beside_is_told_once() -> None:
+    queue = Beside(4)
+    queue.start()
+    done: list[int] = []
+    queue.post(lambda: 1 // 0, 1000)
+    queue.post(partial(done.append, 1))
+    queue.go()
+    time.sleep(0.05)
+    with pytest.raises(ZeroDivisionError):
+        queue.finish()
+    assert done == []
+    queue.post(partial(done.append, 2))
+    queue.finish()
+    assert done == [2]
+    queue.stop()
+
+
+def test_no_thread_is_left_where_nobody_has_the_queue() -> None:
+    before = _thread._count()
+    queues = [Beside(1) for _ in range(5)]
+    for queue in queues:
+        queue.start()
+    deadline = time.monotonic() + 60
+    # A thread counts from when it runs.
+    while _thread._count() < before + 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    del queues, queue
+    while _thread._count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_without_a_thread_who_waits_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(beside._thread, "start_new_thread", none)
+    queue = Beside(4)
+    queue.start()
+    done: list[int] = []
+    queue.post(partial(done.append, 1), 1000)
+    queue.go()
+    assert done == []
+    queue.finish()
+    assert done == [1]
+    queue.stop()
 
 
 def test_the_pages_that_were_written_are_told_once() -> None:
@@ -381,6 +559,9 @@ def test_the_pages_that_were_written_are_told_once() -> None:
     mem.mark(3 * 65_536, 1)
     assert list(written_pages(mem) or ()) == [0, 1, 48]
     assert list(written_pages(mem) or ()) == []
+    blank = MemInst(MemType(SizeLimits(3, 8), I32), Limits())
+    blank.track(blank=True)
+    assert list(written_pages(blank) or ()) == []
     mem.hand_out()
     assert list(written_pages(mem) or ()) == list(range(64)) == list(written_pages(mem) or ())
 
@@ -388,14 +569,25 @@ def test_the_pages_that_were_written_are_told_once() -> None:
 @pytest.mark.parametrize("build", ["compiled", "python"])
 def test_pages_are_taken_within_their_buffers(build: str) -> None:
     made = compiled() if build == "compiled" else pages
-    data, copy = bytearray(b"x" * 10_000), bytearray(10_000)
-    assert made.take_changed(data, copy, 9000, [0, 2, 3, 2**40]) == [0, 2]
-    assert copy == b"x" * 4096 + bytes(4096) + b"x" * 808 + bytes(1000)
-    assert made.take_changed(data, copy, 9000, [0, 2]) == []
-    assert made.take_changed(data, copy, 9001, [2]) == [2]
-    for wrong in ((data, copy, 10_001), (data, copy[:5000], 9000), (data[:5000], copy, 9000)):
-        with pytest.raises(ValueError, match="no longer than its mapping"):
-            made.take_changed(*wrong, [0])
+    data = random.Random(3).randbytes(10_000)
+    for offset in (0, 1):
+        # Whatever the room's alignment is.
+        room = memoryview(bytearray(4 * LEAF + offset))[offset:]
+        made.copy_pages(data, 9000, [0, 2, 1], room, 2)
+        assert room[2 * LEAF : 3 * LEAF] == data[:LEAF]
+        assert room[3 * LEAF : 3 * LEAF + 808] == data[2 * LEAF : 9000]
+        assert room[:LEAF] == data[LEAF : 2 * LEAF]
+        assert bytes(room[LEAF : 2 * LEAF]) == bytes(LEAF)
+    room = bytearray(4 * LEAF)
+    with pytest.raises(ValueError, match="no longer than its mapping"):
+        made.copy_pages(data, 10_001, [0], room, 0)
+    with pytest.raises(ValueError, match="no leaf 3"):
+        made.copy_pages(data, 9000, [0, 3], room, 0)
+    for numbers, place in (([0], 4), ([0] * 5, 0)):
+        with pytest.raises(ValueError, match="no room"):
+            made.copy_pages(data, 9000, numbers, room, place)
+    with pytest.raises(ValueError, match="no room"):
+        made.copy_pages(data, 9000, [0], bytearray(100), 0)
     with pytest.raises(ValueError, match="so many pages"):
         made.take_written(bytearray(4), 5)
     assert made.take_written(bytearray(0), 0) == []
@@ -405,21 +597,62 @@ def test_pages_are_taken_within_their_buffers(build: str) -> None:
     assert made.take_written(notes, 99) == [98]
 
 
-def test_pieces_are_hashed_in_their_places() -> None:
+def test_memory_that_is_provided_holds_what_it_held() -> None:
+    room = Room(9)
+    room.data[:] = data = random.Random(4).randbytes(9 * LEAF)
+    compiled().touch(room.data)
+    assert room.data[:] == data
+    compiled().touch(bytearray())
+
+
+def hashing_builds() -> list[str]:
+    return ["python"] if chosen.hash_pieces is pages.hash_pieces else ["compiled", "python"]
+
+
+@pytest.mark.parametrize("build", hashing_builds())
+def test_pieces_are_hashed_in_their_places(build: str) -> None:
+    made = compiled() if build == "compiled" else pages
     data = random.Random(7).randbytes(9 * 64 + 5)
     for numbers in ([9, 2, 3], [], [2], range(10)):
         found = bytearray(b"-" * 320)
-        pages.hash_pieces(data, 64, len(data), numbers, found)
+        made.hash_pieces(data, 64, len(data), numbers, found)
         for place in range(10):
             piece = data[place * 64 : place * 64 + 64]
             wanted = hashlib.sha256(piece).digest() if place in numbers else b"-" * 32
             assert found[place * 32 : place * 32 + 32] == wanted
     for place, digests, length in ((3, 96, 9000), (2, 64, 9000), (2, 96, 8192), (2**60, 96, 9000)):
         with pytest.raises(ValueError, match="no piece"):
-            pages.hash_pieces(bytes(10_000), 4096, length, [0, place], bytearray(digests))
+            made.hash_pieces(bytes(10_000), 4096, length, [0, place], bytearray(digests))
     for size, length in ((4096, 10_001), (0, 9000), (1 << 21, 9000)):
         with pytest.raises(ValueError, match="bytes that there are"):
-            pages.hash_pieces(bytes(10_000), size, length, [0], bytearray(96))
+            made.hash_pieces(bytes(10_000), size, length, [0], bytearray(96))
+
+
+@pytest.mark.parametrize("build", hashing_builds())
+def test_copies_are_hashed_where_they_are(build: str) -> None:
+    made = compiled() if build == "compiled" else pages
+    data, room = random.Random(8).randbytes(5 * LEAF + 9), bytearray(4 * LEAF)
+    numbers = [5, 0, 3]
+    made.copy_pages(data, len(data), numbers, room, 3)
+    found = bytearray(b"-" * 192)
+    made.hash_copies(room, 3, len(data), numbers, found)
+    for place in range(6):
+        leaf = data[place * LEAF : place * LEAF + LEAF]
+        wanted = sha(leaf) if place in numbers else b"-" * 32
+        assert found[place * 32 : place * 32 + 32] == wanted
+    for place in (4, 2**40):
+        with pytest.raises(ValueError, match="no room"):
+            made.hash_copies(room, place, len(data), [0], found)
+    for number, digests in ((6, 400), (5, 160)):
+        with pytest.raises(ValueError, match="no leaf"):
+            made.hash_copies(room, 0, len(data), [number], bytearray(digests))
+
+
+def test_a_python_without_openssl_hashes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = compiled()
+    assert made.open_crypto(b"no such library") is False
+    monkeypatch.setattr(made, "open_crypto", lambda path: False)
+    assert chosen._openssl() is False
 
 
 def test_a_file_is_read_as_it_was_written() -> None:

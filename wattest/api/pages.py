@@ -1,14 +1,37 @@
-"""What finds changed pages, in the fastest way that this build has."""
+"""What the trees over memories need, in the fastest way that this build has."""
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 from wattest.interp import pages as _plain
-from wattest.interp.pages import hash_pieces
+from wattest.interp.pages import hash_copies, hash_pieces
 
-__all__ = ["hash_pieces", "take_changed", "take_written"]
+__all__ = ["copy_pages", "hash_copies", "hash_pieces", "take_written", "touch"]
 
-take_changed = _plain.take_changed
+copy_pages = _plain.copy_pages
 take_written = _plain.take_written
+
+
+def touch(room: Any) -> None:
+    """Have the kernel provide the memory behind a mapping beforehand, where that costs nobody."""
+
+
+def _openssl() -> bool:
+    """Whether compiled code can call the SHA-256 that hashlib calls."""
+    try:
+        import _hashlib
+
+        found = _compiled.open_crypto(_hashlib.__file__.encode())
+    except (ImportError, AttributeError):
+        # A Python without OpenSSL, or with all of it built in.
+        return False
+    digest = bytearray(64)
+    if found:
+        _compiled.hash_pieces(b"wattest", 4, 7, [0, 1], digest)
+    return digest == hashlib.sha256(b"watt").digest() + hashlib.sha256(b"est").digest()
+
 
 try:
     from wattest.accel import pages as _compiled
@@ -16,4 +39,10 @@ except ImportError:
     # Built without the accelerator.
     pass
 else:
-    take_changed, take_written = _compiled.take_changed, _compiled.take_written
+    copy_pages, take_written, touch = (
+        _compiled.copy_pages,
+        _compiled.take_written,
+        _compiled.touch,
+    )
+    if _openssl():
+        hash_copies, hash_pieces = _compiled.hash_copies, _compiled.hash_pieces

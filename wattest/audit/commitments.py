@@ -11,11 +11,12 @@ import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from wattest.api import pages
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
-from wattest.errors import LimitExceeded
+from wattest.audit.memory_tree import LEAF, AtOnce, MemoryTree, Queue, leaves_of
 from wattest.interp.runtime import (
     DIRTY_PAGE,
     ArrayInst,
@@ -28,34 +29,26 @@ from wattest.interp.runtime import (
     StructInst,
     TableInst,
     WasmFunc,
-    reserve,
 )
 from wattest.interp.state import MachineState, MachineView, References, plain_value
 from wattest.interp.types import DefType
 
 __all__ = [
     "COMMITMENTS_VERSION",
-    "LEAF",
     "Chain",
     "Commitment",
     "Committer",
-    "Look",
-    "MemoryTree",
     "PageSource",
     "written_pages",
 ]
 
 COMMITMENTS_VERSION = 1
 
-LEAF = 4096
-"""Bytes of memory under one leaf."""
-
-_FANOUT = 64
 _STATE = b"wattest state 1\0"
 _CHAIN = b"wattest commitments 1"
 _sha256 = hashlib.sha256
-_ZERO = bytes(LEAF)
-_ZERO_LEAF = _sha256(_ZERO).digest()
+
+_NOTHING = _sha256(b"").digest()
 
 _u64 = struct.Struct("<Q").pack
 _u32 = struct.Struct("<I").pack
@@ -75,123 +68,8 @@ def written_pages(mem: MemInst) -> Iterable[int] | None:
     if mem.dirty is None:
         return None
     if not mem.shared:
-        return pages.take_written(mem.dirty, _leaves(mem.length, DIRTY_PAGE))
+        return pages.take_written(mem.dirty, leaves_of(mem.length, DIRTY_PAGE))
     return mem.take_dirty()
-
-
-class MemoryTree:
-    """The Merkle tree over a memory; keeps all its nodes.
-
-    Leaves are the sha256 of 4 KiB each, a node that of up to 64 nodes below it, side by side.
-    Beside them it keeps a copy of the memory as it was when it was hashed last, which takes as
-    much as the memory has used: a page that was written and holds what it held is not hashed.
-
-    Args:
-        mem: the memory.
-    """
-
-    def __init__(self, mem: MemInst) -> None:
-        self._mem = mem
-        self._clear()
-        self.root = b""
-
-    def _clear(self) -> None:
-        self._length = 0
-        self._levels: list[bytearray] = [bytearray()]
-        self._copy: Any = None
-        # What there is to hash: leaves, and nodes of the level above them.
-        self._changed: list[int] = []
-        self._nodes: set[int] = set()
-
-    def update(self, dirty: Iterable[int] | None) -> bytes:
-        """Hash what has changed: `look` and `hash` in one."""
-        self.look(dirty)
-        return self.hash()
-
-    def look(self, dirty: Iterable[int] | None) -> int:
-        """Take over what has changed into the copy; `hash` has to follow before the next look.
-
-        Args:
-            dirty: numbers of the leaves that may have; None: any.
-
-        Returns:
-            How many leaves are to be hashed.
-
-        Raises:
-            LimitExceeded: the host has no room for a copy of the memory.
-        """
-        mem = self._mem
-        length = mem.length
-        if length < self._length:
-            # It was taken back to an earlier state.
-            self._clear()
-            dirty = None
-        if self._copy is None:
-            # Bytes that were never written are zero, there and here.
-            try:
-                self._copy = reserve(len(mem.data))
-            except (OSError, OverflowError, ValueError) as error:
-                raise LimitExceeded("memory pages", mem.blocks) from error
-        grown = length != self._length
-        before, after = _leaves(self._length), _leaves(length)
-        nodes: set[int] = set()
-        if grown:
-            self._grow(after)
-            nodes.update(range(max(before - 1, 0) // _FANOUT, _leaves(after, _FANOUT)))
-        changed = pages.take_changed(
-            mem.data, self._copy, length, range(after) if dirty is None else dirty
-        )
-        if grown:
-            # Leaves that are no whole pages, now or before, whatever they hold.
-            changed += [
-                at // LEAF
-                for at in {self._length, length}
-                if at % LEAF and at // LEAF not in changed
-            ]
-        self._length = length
-        nodes.update([leaf // _FANOUT for leaf in changed])
-        self._changed, self._nodes = changed, nodes
-        return len(changed)
-
-    def hash(self) -> bytes:
-        """Hash what `look` found; the guest may run meanwhile.
-
-        Returns:
-            The root; of a memory without bytes the sha256 of nothing.
-        """
-        if self._nodes or not self.root:
-            pages.hash_pieces(self._copy, LEAF, self._length, self._changed, self._levels[0])
-            self._rehash(self._nodes)
-        return self.root
-
-    def _grow(self, count: int) -> None:
-        levels = self._levels
-        leaves = levels[0]
-        leaves += _ZERO_LEAF * (count - len(leaves) // 32)
-        level = 0
-        while count > 1 or level == 0:
-            count = (count + _FANOUT - 1) // _FANOUT
-            level += 1
-            if level == len(levels):
-                # A new level stands above all of the one below: its nodes are all new.
-                levels.append(bytearray())
-                below = levels[level - 1]
-                for start in range(0, len(below), 32 * _FANOUT):
-                    levels[level] += _sha256(below[start : start + 32 * _FANOUT]).digest()
-            short = count * 32 - len(levels[level])
-            levels[level] += bytes(max(short, 0))
-
-    def _rehash(self, changed: set[int]) -> None:
-        levels = self._levels
-        for level in range(1, len(levels)):
-            below = levels[level - 1]
-            pages.hash_pieces(below, 32 * _FANOUT, len(below), list(changed), levels[level])
-            changed = {node // _FANOUT for node in changed}
-        self.root = bytes(levels[-1][:32]) or _sha256(b"").digest()
-
-
-def _leaves(length: int, size: int = LEAF) -> int:
-    return -(-length // size)
 
 
 @dataclass(frozen=True)
@@ -245,23 +123,6 @@ class Chain:
         return self._hash.hex()
 
 
-class Look:
-    """A state that is yet to be hashed; the guest may run meanwhile.
-
-    Attributes:
-        leaves: how many pages there are to hash.
-    """
-
-    def __init__(self, leaves: int, pieces: Sequence[bytes | MemoryTree]) -> None:
-        self.leaves = leaves
-        self._pieces = pieces
-
-    def root(self) -> bytes:
-        """The state's root; to be asked for once."""
-        pieces = [item if isinstance(item, bytes) else item.hash() for item in self._pieces]
-        return _sha256(b"".join(pieces)).digest()
-
-
 class Committer:
     """Hashes the states of one run.
 
@@ -269,20 +130,26 @@ class Committer:
         instances: its instances in the order in which they were made; may grow later.
         dirty: the numbers of a memory's 4 KiB pages that may have changed since it was asked
             last, or None where nobody keeps account.
+        queue: does the hashing; None: it is done at once.
     """
 
     def __init__(
         self,
         instances: Sequence[ModuleInst],
         dirty: Callable[[MemInst], Iterable[int] | None] = lambda mem: None,
+        queue: Queue | None = None,
     ) -> None:
         self._instances = instances
         self._dirty = dirty
+        self._queue: Queue = AtOnce() if queue is None else queue
         self._trees: dict[int, MemoryTree] = {}
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
         self._tables: dict[int, tuple[list[Any] | bytes, bytes]] = {}
         self._flags: list[tuple[bytearray, list[int]]] = []
+        self._flagged = b"", _NOTHING
         self._names: dict[WasmFunc, bytes] = {}
+        self._layouts: dict[int, Any] = {}
+        self._encoder: _Encoder | None = None
 
     def root(self, machine: MachineView | MachineState, fuel: int) -> bytes:
         """The root of a state (docs/commitments.md).
@@ -291,35 +158,53 @@ class Committer:
             machine: at a segment border; or its state.
             fuel: consumed so far.
         """
-        return self.look(machine, fuel).root()
+        found: list[bytes] = []
+        self.commit(machine, fuel, found.append)
+        self._queue.finish()
+        return found[0]
 
-    def look(self, machine: MachineView | MachineState, fuel: int) -> Look:
-        """Take down all of a state that its root depends on; hashing is left for later.
-
-        The root has to be asked for before the next look.
+    def commit(
+        self, machine: MachineView | MachineState, fuel: int, found: Callable[[bytes], object]
+    ) -> None:
+        """Take down all of a state that its root depends on, and have it hashed.
 
         Args:
             machine: at a segment border; or its state.
             fuel: consumed so far.
+            found: is called with the root, by the queue.
         """
         mems, tables, globals_ = self._stored()
-        encoder = _Encoder(self._instances, self._names)
-        pieces: list[bytes | MemoryTree] = [_STATE, _u64(fuel)]
-        pieces.append(_sha256(encoder.frames(machine)).digest())
-        pieces.append(_sha256(b"".join([encoder.value(item.value) for item in globals_])).digest())
+        encoder = self._encoder
+        if encoder is None or encoder.count != len(self._instances) or encoder.objects_met:
+            encoder = self._encoder = _Encoder(self._instances, self._names, self._layouts)
+        value = encoder.value
+        # What is bytes here is hashed later.
+        pieces: list[bytes | Callable[[], bytes]] = [_STATE + _u64(fuel)]
+        frames = encoder.frames(machine)
+        pieces.append(partial(_digest, frames))
+        pieces.append(partial(_digest, b"".join([value(item.value) for item in globals_])))
         pieces.append(_u32(len(tables)))
         pieces += [self._table(table, encoder) for table in tables]
         pieces.append(_u32(len(mems)))
-        leaves = 0
         for mem in mems:
-            tree = self._trees.get(id(mem))
-            if tree is None:
-                tree = self._trees[id(mem)] = MemoryTree(mem)
-            leaves += tree.look(self._dirty(mem))
-            pieces += [_u64(mem.length), tree]
-        pieces.append(_sha256(self._segments()).digest())
-        pieces.append(_sha256(encoder.objects()).digest())
-        return Look(leaves, pieces)
+            tree = self._tree(mem)
+            tree.look(self._dirty(mem))
+            pieces += [_u64(mem.length), tree.root]
+        pieces.append(self._segments())
+        pieces.append(_digest(encoder.objects()) if encoder.objects_met else _NOTHING)
+        self._queue.post(partial(_tell, pieces, found), len(frames) // LEAF)
+
+    def look_ahead(self) -> None:
+        """Have the memories hashed as they are, beside the guest, to leave less for the next
+        commitment; `dirty` has to tell of all that is written from now on."""
+        for mem in self._stored()[0]:
+            self._tree(mem).look_ahead(self._dirty(mem))
+
+    def _tree(self, mem: MemInst) -> MemoryTree:
+        tree = self._trees.get(id(mem))
+        if tree is None:
+            tree = self._trees[id(mem)] = MemoryTree(mem, self._queue)
+        return tree
 
     def _stored(self) -> tuple[list[MemInst], list[TableInst], list[GlobalInst]]:
         count, mems, tables, globals_ = self._parts
@@ -337,11 +222,18 @@ class Committer:
         known = self._tables.get(id(table))
         if known is not None and _same(known[0], now):
             return known[1]
-        elems = table.elem[:]
-        names = self._names
-        pieces = [encoder.value(elem) for elem in elems]
-        digest = _u64(len(elems)) + _sha256(b"".join(pieces)).digest()
-        if all(elem is None or (elem.__class__ is WasmFunc and elem in names) for elem in elems):
+        encoded = getattr(table.elem, "encoded", None)
+        text: bytes | None = None if encoded is None else encoded(encoder.number_of)
+        fixed = text is not None
+        if text is None:
+            elems = table.elem[:]
+            text = b"".join([encoder.value(elem) for elem in elems])
+            names = self._names
+            fixed = all(
+                elem is None or (elem.__class__ is WasmFunc and elem in names) for elem in elems
+            )
+        digest = _u64(len(table.elem)) + _digest(text)
+        if fixed:
             # Only then does its text not depend on what was met before.
             self._tables[id(table)] = (now, digest)
         else:
@@ -349,7 +241,8 @@ class Committer:
         return digest
 
     def _segments(self) -> bytes:
-        """A byte for each element and data segment: whether it still has its contents."""
+        """The digest of a byte for each element and data segment: whether it still has its
+        contents."""
         for inst in self._instances[len(self._flags) :]:
             # Active ones are empty from the beginning; a program may have thousands.
             flags = bytearray(len(inst.elems) + len(inst.datas))
@@ -362,7 +255,18 @@ class Committer:
             for place in passive:
                 item = inst.elems[place].elem if place < count else inst.datas[place - count].data
                 flags[place] = len(item) > 0
-        return b"".join([flags for flags, _ in self._flags])
+        text = b"".join([flags for flags, _ in self._flags])
+        if text != self._flagged[0]:
+            self._flagged = text, _digest(text)
+        return self._flagged[1]
+
+
+def _tell(pieces: Sequence[bytes | Callable[[], bytes]], found: Callable[[bytes], object]) -> None:
+    found(_digest(b"".join([item if isinstance(item, bytes) else item() for item in pieces])))
+
+
+def _digest(data: bytes) -> bytes:
+    return _sha256(data).digest()
 
 
 def _same(known: list[Any] | bytes, now: list[Any] | bytes) -> bool:
@@ -380,14 +284,34 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
 
 
 class _Encoder:
-    """Values and frames as bytes; one for each state, as it numbers the objects it meets."""
+    """Values and frames as bytes; one for each state that has objects, as it numbers them.
 
-    def __init__(self, instances: Sequence[ModuleInst], names: dict[WasmFunc, bytes]) -> None:
+    Attributes:
+        count: of the instances that it knows.
+    """
+
+    def __init__(
+        self,
+        instances: Sequence[ModuleInst],
+        names: dict[WasmFunc, bytes],
+        layouts: dict[int, Any],
+    ) -> None:
         self._instances = instances
+        # What the accelerator keeps of one state for the next.
+        self._layouts = layouts
         # Functions of the instances are called the same in all states; filled as they are met.
         self._names = names
         self._references = References(instances)
+        self.count = len(instances)
         self._types: dict[int, bytes] | None = None
+
+    @property
+    def objects_met(self) -> bool:
+        """Whether references to objects have been met."""
+        return bool(self._references.objects)
+
+    def number_of(self, inst: ModuleInst) -> int | None:
+        return self._references.number_of(inst)
 
     def value(self, value: Any) -> bytes:
         if value.__class__ is int:
@@ -417,7 +341,9 @@ class _Encoder:
         encoded = getattr(machine, "encoded_frames", None)
         if encoded is not None:
             # The accelerator's machines write the same bytes without making values of them.
-            return bytes(encoded(value))
+            frames = encoded(value, self._layouts)
+            if frames is not None:
+                return bytes(frames)
         state = machine if isinstance(machine, MachineState) else machine.state()
         pieces = [b"\x01" if state.owed else b"\x00", _u32(len(state.frames))]
         for frame in state.frames:

@@ -133,7 +133,7 @@ def allocate(inst: ModuleInst, evaluate: Evaluate) -> None:
         mem = MemInst(memtype, store.limits, pages)
         store.note_pages(mem.blocks)
         if store.track_writes:
-            mem.track()
+            mem.track(blank=True)
         mem.linked = True
         inst.mems.append(mem)
     inst.tags += [TagInst(_tag_type(inst, tagtype)) for tagtype in module.tags]

@@ -1,12 +1,11 @@
-"""What the tree over a memory needs; `wattest.accel.pages` finds changed pages too, compiled."""
+"""What the tree over a memory needs; `wattest.accel.pages` has some of it compiled."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["hash_pieces", "take_changed", "take_written"]
+__all__ = ["copy_pages", "hash_copies", "hash_pieces", "take_written"]
 
 _LEAF = 4096
 
@@ -32,35 +31,60 @@ def take_written(dirty: bytearray, count: int) -> list[int]:
     return found
 
 
-def take_changed(data: Any, copy: Any, length: int, pages: Iterable[int]) -> list[int]:
-    """The leaves of a memory that are not what they were.
+def copy_pages(data: Any, length: int, numbers: list[int], room: Any, place: int) -> None:
+    """Copy leaves of a memory, one behind the other.
 
     Args:
         data: the memory's mapping.
-        copy: what it was; becomes what it is.
         length: the memory's size in bytes.
-        pages: numbers of the leaves that may have changed; those beyond its end are left out.
-
-    Returns:
-        The numbers of those that have.
+        numbers: of the leaves.
+        room: takes them: a number of whole leaves; behind its end comes its beginning.
+        place: of the first of them, in leaves.
 
     Raises:
-        ValueError: ``data`` or ``copy`` is shorter than ``length``.
+        ValueError: the memory has no such leaf, or ``room`` no place for them.
     """
-    if length > len(data) or length > len(copy):
+    _check_copies(length, numbers, len(room) // _LEAF, place)
+    if length > len(data):
         raise ValueError("a memory is no longer than its mapping")
-    found = []
-    for page in pages:
-        start, end = page * _LEAF, min(page * _LEAF + _LEAF, length)
-        if start < end and data[start:end] != copy[start:end]:
-            copy[start:end] = data[start:end]
-            found.append(page)
-    return found
+    places = len(room) // _LEAF
+    for number in numbers:
+        start, end = number * _LEAF, min(number * _LEAF + _LEAF, length)
+        room[place * _LEAF : place * _LEAF + end - start] = data[start:end]
+        place = (place + 1) % places
 
 
-def hash_pieces(
-    data: Any, size: int, length: int, numbers: Sequence[int], digests: bytearray
-) -> None:
+def _check_copies(length: int, numbers: list[int], places: int, place: int) -> None:
+    if not 0 <= place < max(places, 1) or len(numbers) > places:
+        raise ValueError(f"there is no room for {len(numbers)} leaves")
+    for number in numbers:
+        if not 0 <= number * _LEAF < length:
+            raise ValueError(f"there is no leaf {number}")
+
+
+def hash_copies(room: Any, place: int, length: int, numbers: list[int], digests: bytearray) -> None:
+    """Hash leaves that `copy_pages` has copied.
+
+    Args:
+        room, place, length, numbers: as they were copied.
+        digests: 32 bytes for each leaf of the memory; takes the sha256 of those.
+
+    Raises:
+        ValueError: there can be no such copies, or ``digests`` has no room for one.
+    """
+    places = len(room) // _LEAF
+    _check_copies(length, numbers, places, place)
+    sha256 = hashlib.sha256
+    with memoryview(room) as view:
+        for number in numbers:
+            if (number + 1) * 32 > len(digests):
+                raise ValueError(f"there is no leaf {number}")
+            start, size = place * _LEAF, min(_LEAF, length - number * _LEAF)
+            digests[number * 32 : number * 32 + 32] = sha256(view[start : start + size]).digest()
+            place = (place + 1) % places
+
+
+def hash_pieces(data: Any, size: int, length: int, numbers: list[int], digests: bytearray) -> None:
     """Hash pieces of some bytes.
 
     Args:

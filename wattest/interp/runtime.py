@@ -376,13 +376,18 @@ class MemInst:
 
     # What has been written (docs/state.md)
 
-    def track(self) -> None:
-        """Note from now on which pages are written; all that it has counts as written."""
+    def track(self, *, blank: bool = False) -> None:
+        """Note from now on which pages are written.
+
+        Args:
+            blank: nothing has been written yet; if not, all that it has counts as written.
+        """
         if self.dirty is None:
             self.dirty = bytearray(max(_dirty_pages(self.limit << self.type.page_bits), 1))
             if self.native is not None:
                 self.native.track(self.dirty)
-        self.mark(0, self.length)
+        if not blank:
+            self.mark(0, self.length)
 
     def mark(self, start: int, count: int) -> None:
         """Note, if that is tracked, that ``count`` bytes are written from ``start`` on."""

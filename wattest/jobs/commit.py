@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from wattest.api import Module, Store
 from wattest.audit.canonical import canonical_json
@@ -13,20 +13,20 @@ from wattest.audit.commitments import (
     Chain,
     Commitment,
     Committer,
-    Look,
     written_pages,
 )
 from wattest.audit.records import Commitments
 from wattest.errors import EvidenceError
 from wattest.interp.runtime import ModuleInst
 from wattest.interp.state import MachineView
+from wattest.jobs.beside import Beside
 from wattest.jobs.processors import processors
 from wattest.jobs.watch import Watcher
 
 __all__ = ["CommitmentError", "CommitmentLog", "commitment_lines", "read_commitments"]
 
-FEW_LEAVES = 12
-"""So few pages are hashed at once: handing them over takes as long."""
+ROOM = 512
+"""Pages whose copies may wait to be hashed beside the guest."""
 
 _LONGEST = 1000
 _MOST = 50_000_000
@@ -52,65 +52,64 @@ class CommitmentLog(Watcher):
         self.every = every
         self._found: list[Commitment] = []
         self._chain = Chain()
+        self._asked = 0
         self._committer: Committer | None = None
-        # One state at most is being hashed, beside the guest.
-        self._hashing: Future[None] | None = None
-        self._beside = ThreadPoolExecutor(1, "wattest-commit") if processors() > 1 else None
+        self._beside = Beside(ROOM) if processors() > 1 else None
 
     @property
     def found(self) -> Sequence[Commitment]:
         """The commitments so far, in order."""
-        self._wait()
+        self._finish()
         return self._found
 
     def begin(self, store: Store, program: Module) -> int | None:
         """See `Watcher.begin`."""
         store.track_writes = True
-        return self.every
+        if self._beside is None:
+            return self.every
+        self._beside.start()
+        # At the first border there is what segments hold, which can be hashed meanwhile.
+        return 0
 
     def on_break(self, machine: MachineView, instances: Sequence[ModuleInst]) -> int | None:
         """See `Watcher.on_break`."""
-        if self._committer is None:
-            self._committer = Committer(instances, written_pages)
-        self._wait()
+        committer = self._committer
+        if committer is None:
+            committer = self._committer = Committer(instances, written_pages, self._beside)
         store = machine.store
-        used, calls = store.fuel_used, store.host_calls
-        look = self._committer.look(machine, used)
-        if self._beside is None or look.leaves < FEW_LEAVES:
-            self._add(used, calls, look)
+        used = store.fuel_used
+        if used < self.every:
+            committer.look_ahead()
         else:
-            self._hashing = self._beside.submit(self._add, used, calls, look)
+            self._asked += 1
+            committer.commit(machine, used, partial(self._add, used, store.host_calls))
+        if self._beside is not None:
+            self._beside.go()
         return (used // self.every + 1) * self.every
 
     def end(self, store: Store, error: BaseException | None) -> None:
         """See `Watcher.end`."""
         try:
-            self._wait()
+            self._finish()
         finally:
             if self._beside is not None:
-                self._beside.shutdown()
-                self._beside = None
+                self._beside.stop()
 
     @property
     def record(self) -> Commitments:
         """What a receipt says of them."""
-        self._wait()
+        self._finish()
         return Commitments(self.every, self._chain.count, self._chain.root)
 
-    def _add(self, used: int, calls: int, look: Look) -> None:
-        commitment = Commitment(used, calls, look.root())
+    def _add(self, used: int, calls: int, root: bytes) -> None:
+        commitment = Commitment(used, calls, root)
         self._found.append(commitment)
         self._chain.add(commitment)
 
-    def _wait(self) -> None:
-        hashing = self._hashing
-        if hashing is not None:
-            try:
-                hashing.result()
-            finally:
-                # What went wrong is told once; Ctrl-C comes before the end.
-                if hashing.done():
-                    self._hashing = None
+    def _finish(self) -> None:
+        # What is hashed ahead of no commitment need not be.
+        if self._beside is not None and len(self._found) < self._asked:
+            self._beside.finish()
 
 
 def commitment_lines(every: int, commitments: Iterable[Commitment]) -> Iterator[bytes]:

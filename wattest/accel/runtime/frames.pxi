@@ -5,8 +5,7 @@
 # when they are first asked for (lowering/notes.pxi), and by the types that validation finds.
 
 cdef enum:
-    MOST_ENCODED = 17  # bytes of a value in a state commitment
-    FEW = 3            # places of a function before the types of all are taken
+    FEW = 3  # places of a function before the types of all are taken
 
 
 cdef inline object note_key(int kind, uint32_t offset):
@@ -122,7 +121,7 @@ cdef class FuncNotes:
         if known is not None:
             return known
         found = self.at(pos, &offset)
-        types = self.types_before(offset)
+        types = self.types_before(offset) if found.count else b""
         if found.kind == NOTE_CALL:
             types = types[:found.count]
         if len(types) != found.count:
@@ -157,48 +156,6 @@ cdef tuple values_at(State state, FuncNotes notes, tuple place, uint64_t* fp):
     return tuple(found)
 
 
-cdef size_t encode_value(State state, int code, uint64_t* words, encode, char* to) except 0:
-    """A value as state commitments have it (docs/commitments.md); how many bytes, at most
-    `MOST_ENCODED`. References are left to `encode`."""
-    cdef uint64_t bits = words[0]
-    cdef uint32_t half = <uint32_t>bits
-    cdef float single
-    cdef bytes text
-    if code == c'i':
-        to[0] = 1
-        bits = half
-    elif code == c'l':
-        to[0] = 1
-    elif code == c'd':
-        to[0] = 2
-    elif code == c'f':
-        single = u2f(half)
-        if single == single:
-            bits = d2u(<double>single)
-        elif half == 0x7FC00000:
-            bits = 0x7FF8000000000000
-        else:
-            to[0] = 3
-            memcpy(to + 1, &half, 4)
-            return 5
-        to[0] = 2
-    elif code == c'v':
-        to[0] = 4
-        memcpy(to + 1, words, 16)
-        return 17
-    elif bits == 0:
-        to[0] = 0
-        return 1
-    else:
-        text = encode(value_of_slot(state, code, bits))
-        if not 0 < len(text) <= MOST_ENCODED:
-            raise ValueError("the encoding of a reference is too long")
-        memcpy(to, <char*>text, len(text))
-        return len(text)
-    memcpy(to + 1, &bits, 8)
-    return 9
-
-
 cdef struct Level:
     # An invocation that waits for a host function, which has called the guest.
     Ctx* ctx
@@ -208,6 +165,7 @@ cdef struct Level:
 cdef class Machine:
     """A stopped run: its stack and registers, as data. See `wattest.interp.state.MachineView`."""
     cdef State state_
+    # A copy of the store's stack; None for a run that is only looked at (`State.look`).
     cdef bytes stack
     cdef Ctx ctx
     cdef Signature root
@@ -237,6 +195,8 @@ cdef class Machine:
         """
         if self.left:
             raise RuntimeError("the run has gone on from here")
+        if self.stack is None:
+            return self.ctx.fp
         return <uint64_t*><char*>self.stack + (self.ctx.fp - self.state_.stack)
 
     def backtrace(self):
@@ -285,71 +245,21 @@ cdef class Machine:
             )
         return _MachineState(tuple(frames), owed, calling)
 
-    def encoded_frames(self, encode):
+    def encoded_frames(self, encode, known):
         """The frames as state commitments have them (docs/commitments.md); the same as of `state`,
         without making its values.
 
         Args:
             encode: gives the bytes of a reference; asked in the order of the references.
+            known: what is kept for the next time; empty at first, and for one numbering of the
+                instances.
+
+        Returns:
+            None for a run that waits for a host function.
         """
-        cdef State state = self.state_
-        cdef FuncNotes notes
-        cdef Func* func
-        cdef uint64_t* fp
-        cdef uint64_t words[2]
-        cdef uint64_t value
-        cdef uint32_t number
-        cdef int32_t pos
-        cdef Py_ssize_t i
-        cdef size_t used = 5
-        cdef size_t need
-        cdef char* to
-        cdef bytearray room = bytearray(4096)
-        cdef bint owed = self.ctx.status == STATUS_FUEL and not self.in_host
-        cdef list frames = state.walk(&self.ctx, self.fp(), self.in_host)
-        cdef dict names = {}
-        cdef bytes name
-        number = <uint32_t>len(frames)
-        to = <char*>room
-        to[0] = owed
-        memcpy(to + 1, &number, 4)
-        for address, offset, pos, at in frames:
-            func = <Func*><uint64_t>address
-            fp = <uint64_t*><uint64_t>at
-            notes = state.notes_of(func)
-            operands = ()
-            if pos >= 0:
-                place = notes.place(pos)
-                if place[0] != offset:
-                    raise RuntimeError(f"function {func.index}: two places for {pos}")
-                operands = place[1]
-            name = names.get(address)
-            if name is None:
-                name = names[address] = encode(<object>func.obj)
-            need = len(name) + 12 + MOST_ENCODED * (len(notes.locals) + len(operands))
-            if used + need > <size_t>len(room):
-                room.extend(bytes(len(room) + need))
-            to = <char*>room
-            memcpy(to + used, <char*>name, len(name))
-            used += len(name)
-            number = offset
-            memcpy(to + used, &number, 4)
-            number = <uint32_t>len(notes.locals)
-            memcpy(to + used + 4, &number, 4)
-            used += 8
-            for i in range(len(notes.locals)):
-                used += encode_value(state, notes.locals[i], fp, encode, to + used)
-                fp += 2 if notes.locals[i] == c'v' else 1
-            number = <uint32_t>len(operands)
-            memcpy(to + used, &number, 4)
-            used += 4
-            fp = <uint64_t*><uint64_t>at
-            for operand in operands:
-                for i in range(len(operand) // 2):
-                    value = operand[2 + 2 * i]
-                    words[i] = value if operand[1 + 2 * i] == IN_CONST else fp[value]
-                used += encode_value(state, operand[0], words, encode, to + used)
-        return (<char*>room)[:used]
+        if self.in_host:
+            return None
+        return encode_frames(self.state_, &self.ctx, self.fp(), encode, known)
 
     def run(self):
         """Go on to the end.

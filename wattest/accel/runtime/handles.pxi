@@ -169,6 +169,10 @@ cdef class Elements:
         """The references as they are kept, 8 bytes each: only good to compare with themselves."""
         return (<char*>self.rec.elems)[:self.rec.size * sizeof(uint64_t)]
 
+    def encoded(self, number_of):
+        """The references as state commitments have them (`encode_elements`), or None."""
+        return encode_elements(self, number_of)
+
     cdef uint64_t _slot(self, object value) except? 0xDEADBEEFDEADBEEF:
         cdef uint64_t slot = 0
         for state in self.states:

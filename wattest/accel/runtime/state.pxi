@@ -64,6 +64,8 @@ cdef class State:
     cdef bint in_host
     cdef dict names
     cdef dict noted
+    # What the frames of the last commitment were written into.
+    cdef Text text
     cdef Signature root
     # The fuel of a slice; when the last one began, and the fuel then.
     cdef int64_t slice
@@ -88,6 +90,7 @@ cdef class State:
         self.fuel_limit = store.fuel_limit
         self.break_at = store.break_at
         self.noted = {}
+        self.text = Text()
         self.slice = FIRST_SLICE
         self.keep = {}
         self.externs = {}
@@ -215,68 +218,72 @@ cdef class State:
             self.noted[<uint64_t>func] = notes
         return notes
 
+    cdef inline int32_t* outward(self, uint64_t** fp, uint32_t link) noexcept:
+        """Where a frame returns to, whose results and link are `link` words from its beginning;
+        `fp` becomes the caller's frame. NULL where nobody of the invocation waits for it."""
+        cdef uint64_t* callee = fp[0]
+        cdef int32_t* pc = <int32_t*>(callee + link)[0]
+        fp[0] = callee - (callee + link)[1]
+        if pc == <int32_t*>self.cross:
+            pc = <int32_t*>(callee - 3)[0]
+        return NULL if pc == <int32_t*>self.done else pc
+
+    cdef tuple standing(self, Ctx* c):
+        """Where a guest stands that calls nobody: as `calling`."""
+        cdef Func* func = self.find(<uint64_t>c.pc)
+        cdef Lowered* low = <Lowered*>func.lowered
+        cdef int64_t pos
+        cdef size_t i
+        if c.status != STATUS_FUEL:
+            pos = c.pc - low.code
+            return <uint64_t>func, self.offset_of(func, pos, False), pos, False
+        if c.edge == NULL:
+            return <uint64_t>func, func.start, -1, False
+        # The edge is in the function it leads to.
+        pos = c.edge - low.code
+        for i in range(low.nedges):
+            if low.edges[i].pos == pos:
+                return <uint64_t>func, low.edges[i].offset, pos, False
+        raise RuntimeError(f"function {func.index} has no edge at {pos}")
+
+    cdef tuple calling(self, int32_t* pc):
+        """The call that returns to a place: function, byte offset, place in the code (of a call,
+        edge or cell; -1 at the function's beginning), whether it is a tail call."""
+        cdef Func* func = self.find(<uint64_t>pc - 1)
+        cdef Lowered* low = <Lowered*>func.lowered
+        cdef size_t i = self.trap_before(func, pc - low.code, True)
+        cdef uint8_t op = (<Instance>func.inst.owner).native.m.binary[low.traps[i].offset]
+        # return_call, return_call_indirect, return_call_ref
+        cdef bint left = op == 0x12 or op == 0x13 or op == 0x15
+        return <uint64_t>func, low.traps[i].offset, low.traps[i].pos, left
+
     cdef list walk(self, Ctx* c, uint64_t* fp, bint in_host):
         """The frames of an invocation, innermost first: function, byte offset, place in the code
-        (of an edge, a call or a cell; -1 at the function's beginning), address of its slots.
+        (as `calling`), address of its slots.
 
         A frame that a tail call has left but for handing on the results is none."""
-        cdef int32_t* pc = c.pc
-        cdef uint64_t* link
-        cdef uint64_t* callee
-        cdef Func* func
-        cdef Lowered* low
-        cdef size_t i
-        cdef int64_t pos
-        cdef uint8_t op
+        cdef int32_t* pc
+        cdef uint32_t link = c.func.link if in_host else 0
         cdef bint host = in_host
         cdef tuple place
         # Deep recursion returns to few places: what is found out about one serves all its frames.
         cdef dict known = {}
         cdef list frames = []
-        if in_host:
-            link = fp + c.func.link
-        else:
-            func = self.find(<uint64_t>pc)
-            low = <Lowered*>func.lowered
-            offset = None
-            pos = -1
-            if c.status == STATUS_FUEL:
-                if c.edge == NULL:
-                    offset = func.start
-                else:
-                    # The edge is in the function it leads to.
-                    pos = c.edge - low.code
-                    for i in range(low.nedges):
-                        if low.edges[i].pos == pos:
-                            offset = low.edges[i].offset
-            else:
-                pos = pc - low.code
-                offset = self.offset_of(func, pos, False)
-            frames.append((<uint64_t>func, offset, pos, <uint64_t>fp))
-            link = fp + func.link
+        if not in_host:
+            place = self.standing(c)
+            frames.append((place[0], place[1], place[2], <uint64_t>fp))
+            link = (<Func*><uint64_t>place[0]).link
         while True:
-            callee = fp
-            pc = <int32_t*>link[0]
-            fp = fp - link[1]
-            if pc == <int32_t*>self.cross:
-                pc = <int32_t*>(callee - 3)[0]
-            if pc == <int32_t*>self.done:
+            pc = self.outward(&fp, link)
+            if pc == NULL:
                 return frames
             place = known.get(<uint64_t>pc)
             if place is None:
-                func = self.find(<uint64_t>pc - 1)
-                low = <Lowered*>func.lowered
-                i = self.trap_before(func, pc - low.code, True)
-                op = (<Instance>func.inst.owner).native.m.binary[low.traps[i].offset]
-                # return_call, return_call_indirect, return_call_ref
-                left = op == 0x12 or op == 0x13 or op == 0x15
-                place = (<uint64_t>func, low.traps[i].offset, low.traps[i].pos, left)
-                known[<uint64_t>pc] = place
-            func = <Func*><uint64_t>place[0]
+                place = known[<uint64_t>pc] = self.calling(pc)
             if host or not place[3]:
                 frames.append((place[0], place[1], place[2], <uint64_t>fp))
             host = False
-            link = fp + func.link
+            link = (<Func*><uint64_t>place[0]).link
 
     cdef uint64_t* live_end(self) except NULL:
         """Behind the last word of the stack that can be of use."""
@@ -360,12 +367,8 @@ cdef class State:
                         c.fp = fp
                         c.inst = func.inst
                         return True
-            callee = fp
-            pc = <int32_t*>(fp + func.link)[0]
-            fp = fp - (fp + func.link)[1]
-            if pc == <int32_t*>self.cross:
-                pc = <int32_t*>(callee - 3)[0]
-            if pc == <int32_t*>self.done:
+            pc = self.outward(&fp, func.link)
+            if pc == NULL:
                 return False
             # Within the call that returns there.
             pc -= 1
@@ -508,20 +511,29 @@ cdef class State:
         on_break = self.store.on_break
         if on_break is not None:
             self.stop = -1
-            view = self.capture()
-            (<Machine>view).spent = True  # it is running
-            self.break_at = on_break(view)
+            if self.level == NULL:
+                view = self.look()
+                try:
+                    wanted = on_break(view)
+                finally:
+                    if Py_REFCNT(view) > 1:
+                        # Somebody has kept it.
+                        self.keep_machine(view)
+                    else:
+                        (<Machine>view).left = True
+            else:
+                view = self.capture()
+                (<Machine>view).spent = True  # it is running
+                wanted = on_break(view)
+            self.break_at = wanted
         return 0
 
     # Stopping
 
-    cdef Machine capture(self):
-        """The current invocation as a machine, and those around it."""
+    cdef bytes live(self):
+        """A copy of the part of the stack that is in use."""
         cdef Ctx* c = &self.ctx
         cdef Func* func
-        cdef Machine machine
-        cdef Machine inner = None
-        cdef Level* level = self.level
         cdef size_t used
         if self.in_host:
             func = c.func
@@ -529,7 +541,33 @@ cdef class State:
         else:
             func = self.find(<uint64_t>c.pc)
             used = c.fp - self.stack + func.link + 3 + func.slots
-        stack = (<char*>self.stack)[:used * 8]
+        return (<char*>self.stack)[:used * 8]
+
+    cdef Machine look(self):
+        """The only invocation as a machine, which stands on the store's stack itself: for a guest
+        that goes on before anybody else can use it."""
+        cdef Machine machine = Machine.__new__(Machine)
+        machine.state_ = self
+        machine.ctx = self.ctx
+        machine.root = self.root
+        machine.in_host = self.in_host
+        machine.gone = self.nesting > 1
+        machine.spent = True
+        return machine
+
+    cdef int keep_machine(self, Machine machine) except -1:
+        """Give a machine that `look` made a stack of its own."""
+        machine.stack = self.live()
+        self.objects.machines.add(machine)
+        return 0
+
+    cdef Machine capture(self):
+        """The current invocation as a machine, and those around it."""
+        cdef Ctx* c = &self.ctx
+        cdef Machine machine
+        cdef Machine inner = None
+        cdef Level* level = self.level
+        stack = self.live()
         first = None
         while True:
             machine = Machine.__new__(Machine)

@@ -1,0 +1,128 @@
+"""Work that is done in its order on another processor, while the guest goes on."""
+
+from __future__ import annotations
+
+import _thread
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+from wattest.api import pages
+from wattest.audit.memory_tree import Room
+
+__all__ = ["Beside"]
+
+_ENOUGH = 64
+"""Pages that are worth waking a thread for, which takes as long as hashing a dozen."""
+
+
+class Beside:
+    """A `wattest.audit.memory_tree.Queue` with a thread of its own.
+
+    Whatever is little waits until it is more, or is done by whoever waits for it.
+
+    Args:
+        leaves: pages whose copies may wait.
+    """
+
+    def __init__(self, leaves: int) -> None:
+        self.room = Room(leaves)
+        self._jobs: deque[Callable[[], object]] = deque()
+        self._waiting = 0
+        self._error: BaseException | None = None
+        # Whoever does a job has it: they are done one by one, in their order.
+        self._turn = _thread.allocate_lock()
+        # Free when the thread has something to do; free when there is no thread.
+        self._call = _thread.allocate_lock()
+        self._ended = _thread.allocate_lock()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Make the thread, if there can be one more."""
+        self._call.acquire()
+        self._ended.acquire()
+        try:
+            # `threading.Thread` would wait for it to run.
+            _thread.start_new_thread(
+                _serve, (weakref.ref(self), self.room, self._call, self._ended)
+            )
+        except RuntimeError:
+            self._ended.release()
+
+    def __del__(self) -> None:
+        self._stopped = True
+        self._wake()
+
+    def post(self, job: Callable[[], object], leaves: int = 0) -> None:
+        """See `Queue.post`."""
+        self._jobs.append(job)
+        self._waiting += leaves
+
+    def go(self) -> None:
+        """Have the thread do what there is, if it is enough; raises what has gone wrong before."""
+        if self._error is not None:
+            self._raise()
+        if self._waiting >= _ENOUGH:
+            self._waiting = 0
+            self._wake()
+
+    def finish(self) -> None:
+        """See `Queue.finish`."""
+        self._waiting = 0
+        self._work()
+        self._raise()
+
+    def settle(self) -> None:
+        """See `Queue.settle`."""
+        with self._turn:
+            pass
+
+    def stop(self) -> None:
+        """Let the thread end; what has not been done is not done."""
+        self._jobs.clear()
+        self._stopped = True
+        self._wake()
+        with self._ended:
+            pass
+
+    def _wake(self) -> None:
+        if self._call.locked():
+            self._call.release()
+
+    def _serve(self) -> bool:
+        """Do what there is; whether there can be more."""
+        if not self._stopped:
+            self._work()
+        return not self._stopped
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                if not self._jobs:
+                    return
+                try:
+                    self._jobs.popleft()()
+                except BaseException as error:
+                    # What comes behind it would be of no use.
+                    self._jobs.clear()
+                    self._error = error
+
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+def _serve(
+    beside: weakref.ref[Beside], room: Room, call: _thread.LockType, ended: _thread.LockType
+) -> None:
+    """What the thread does. It does not keep what nobody else has any more."""
+    try:
+        pages.touch(room.data)
+        while call.acquire():
+            one = beside()
+            if one is None or not one._serve():
+                return
+            del one
+    finally:
+        ended.release()
