@@ -11,7 +11,6 @@
 #endif
 #ifndef _WIN32
 #include <dlfcn.h>
-#include <sys/mman.h>
 #endif
 
 /* Copies what another thread is to read: past the caches where that is possible, so that they
@@ -42,15 +41,6 @@ static inline void copied(void)
 {
 #ifdef __SSE2__
     _mm_sfence();
-#endif
-}
-
-/* Have the kernel provide the memory behind a mapping, whose contents stay what they are: others
-   may be using it. Where the kernel does not know how (before Linux 5.14), nothing is done. */
-static inline void provide(uint8_t *start, size_t size)
-{
-#ifdef __linux__
-    madvise(start, size, 23 /* MADV_POPULATE_WRITE */);
 #endif
 }
 

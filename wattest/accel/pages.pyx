@@ -13,7 +13,6 @@ cdef extern from "pages.h" nogil:
     Crypto crypto
     void copy_past(uint8_t* to, const uint8_t* source, size_t size)
     void copied()
-    void provide(uint8_t* start, size_t size)
     int crypto_open(const char* path)
     int crypto_hash(void* context, const uint8_t* data, size_t size, uint8_t* digest)
 
@@ -86,14 +85,6 @@ def copy_pages(const uint8_t[::1] data, size_t length, list numbers, uint8_t[::1
         if place == places:
             place = 0
     copied()
-
-
-def touch(uint8_t[::1] room):
-    """Have the kernel provide the memory behind a mapping while others run, who may use it."""
-    cdef size_t size = <size_t>room.shape[0]
-    if size:
-        with nogil:
-            provide(&room[0], size)
 
 
 def open_crypto(path):

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from wattest.interp import pages as _plain
 from wattest.interp.pages import hash_copies, hash_pieces
 
-__all__ = ["copy_pages", "hash_copies", "hash_pieces", "take_written", "touch"]
+__all__ = ["copy_pages", "hash_copies", "hash_pieces", "take_written"]
 
 copy_pages = _plain.copy_pages
 take_written = _plain.take_written
-
-
-def touch(room: Any) -> None:
-    """Have the kernel provide the memory behind a mapping beforehand, where that costs nobody."""
 
 
 def _openssl() -> bool:
@@ -39,10 +34,6 @@ except ImportError:
     # Built without the accelerator.
     pass
 else:
-    copy_pages, take_written, touch = (
-        _compiled.copy_pages,
-        _compiled.take_written,
-        _compiled.touch,
-    )
+    copy_pages, take_written = _compiled.copy_pages, _compiled.take_written
     if _openssl():
         hash_copies, hash_pieces = _compiled.hash_copies, _compiled.hash_pieces

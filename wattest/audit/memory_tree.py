@@ -27,6 +27,9 @@ _TOGETHER = 16
 _AHEAD = 64
 """Leaves that are hashed in one go ahead of a look."""
 
+_MANY = 4
+"""Fewer times `_AHEAD` leaves are copied at the look as quickly."""
+
 _sha256 = hashlib.sha256
 _ZERO_LEAF = _sha256(bytes(LEAF)).digest()
 
@@ -51,9 +54,15 @@ class Room:
 
     def __init__(self, leaves: int) -> None:
         self.leaves = leaves
-        self.data: Any = reserve(leaves * LEAF)
+        try:
+            # What the kernel has provided for one run serves the next one.
+            self.data = _used.pop(leaves)
+        except KeyError:
+            self.data = reserve(leaves * LEAF)
         # Counted in all, each by one side only.
         self._copied = self._done = 0
+        # That many had been copied when the ring began anew.
+        self._begin = 0
 
     @property
     def free(self) -> int:
@@ -66,7 +75,10 @@ class Room:
         Returns:
             The place of the first one, for `hash`.
         """
-        place = self._copied % self.leaves
+        if self._copied == self._done:
+            # Memory that has been used is still in the caches, and the kernel has provided it.
+            self._begin = self._copied
+        place = (self._copied - self._begin) % self.leaves
         pages.copy_pages(mem.data, mem.length, numbers, self.data, place)
         self._copied += len(numbers)
         return place
@@ -82,6 +94,15 @@ class Room:
         """
         pages.hash_copies(self.data, place, length, numbers, digests)
         self._done += len(numbers)
+
+    def close(self) -> None:
+        """Nobody copies or hashes here any more."""
+        if self.data is not None:
+            _used[self.leaves], self.data = self.data, None
+
+
+_used: dict[int, Any] = {}
+"""The rooms that are free, one of a size."""
 
 
 class Queue(Protocol):
@@ -176,8 +197,9 @@ class MemoryTree:
         """
         rest = self._changed(dirty)
         self._ahead = [rest[at : at + _AHEAD] for at in range(0, len(rest), _AHEAD)]
-        for part in self._ahead[:]:
-            self._queue.post(partial(self._hash_ahead, self._seen), len(part))
+        if len(self._ahead) >= _MANY:
+            for part in self._ahead[:]:
+                self._queue.post(partial(self._hash_ahead, self._seen), len(part))
 
     def _end_ahead(self) -> list[int]:
         """The pages that have not been hashed ahead, and no longer are."""
@@ -192,7 +214,9 @@ class MemoryTree:
             post(self._clear)
             self._seen, dirty = 0, None
         count = leaves_of(length)
-        found = list(range(count) if dirty is None else [leaf for leaf in dirty if leaf < count])
+        found = list(range(count) if dirty is None else dirty)
+        if found and max(found) >= count:
+            found = [leaf for leaf in found if leaf < count]
         if length != self._seen:
             post(partial(self._grow, length))
             # Leaves that are no whole pages, now or before, whatever they hold.

@@ -10,7 +10,7 @@ __all__ = ["copy_pages", "hash_copies", "hash_pieces", "take_written"]
 _LEAF = 4096
 
 
-def take_written(dirty: bytearray, count: int) -> list[int]:
+def take_written(dirty: Any, count: int) -> list[int]:
     """The numbers of the bytes that are 1 among the first ``count``, which become 0.
 
     Args:
@@ -23,10 +23,10 @@ def take_written(dirty: bytearray, count: int) -> list[int]:
     if count > len(dirty):
         raise ValueError("there are not so many pages")
     found = []
-    place = dirty.find(1, 0, count)
+    place = dirty.find(b"\1", 0, count)
     while place >= 0:
         found.append(place)
-        place = dirty.find(1, place + 1, count)
+        place = dirty.find(b"\1", place + 1, count)
     dirty[:count] = bytes(count)
     return found
 

@@ -337,7 +337,7 @@ class MemInst:
         except (OSError, OverflowError, ValueError) as error:
             raise LimitExceeded("memory pages", limits.memory_pages) from error
         self.native: Any = None
-        self.dirty: bytearray | None = None
+        self.dirty: mmap.mmap | None = None
         self.linked = self.shared = False
         self._make_views()
 
@@ -383,7 +383,11 @@ class MemInst:
             blank: nothing has been written yet; if not, all that it has counts as written.
         """
         if self.dirty is None:
-            self.dirty = bytearray(max(_dirty_pages(self.limit << self.type.page_bits), 1))
+            try:
+                # A million bytes for a memory that may have 4 GiB: most are never touched.
+                self.dirty = reserve(max(_dirty_pages(self.limit << self.type.page_bits), 1))
+            except (OSError, OverflowError, ValueError) as error:
+                raise LimitExceeded("memory pages", self.limit) from error
             if self.native is not None:
                 self.native.track(self.dirty)
         if not blank:

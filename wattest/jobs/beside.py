@@ -7,7 +7,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from wattest.api import pages
 from wattest.audit.memory_tree import Room
 
 __all__ = ["Beside"]
@@ -17,7 +16,7 @@ _ENOUGH = 64
 
 
 class Beside:
-    """A `wattest.audit.memory_tree.Queue` with a thread of its own.
+    """A `wattest.audit.memory_tree.Queue` with a thread of its own, made when it is first needed.
 
     Whatever is little waits until it is more, or is done by whoever waits for it.
 
@@ -35,18 +34,17 @@ class Beside:
         # Free when the thread has something to do; free when there is no thread.
         self._call = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
-        self._stopped = False
+        self._started = self._stopped = False
 
-    def start(self) -> None:
-        """Make the thread, if there can be one more."""
+    def _start(self) -> None:
+        self._started = True
         self._call.acquire()
         self._ended.acquire()
         try:
             # `threading.Thread` would wait for it to run.
-            _thread.start_new_thread(
-                _serve, (weakref.ref(self), self.room, self._call, self._ended)
-            )
+            _thread.start_new_thread(_serve, (weakref.ref(self), self._call, self._ended))
         except RuntimeError:
+            # There can be no more threads.
             self._ended.release()
 
     def __del__(self) -> None:
@@ -64,6 +62,8 @@ class Beside:
             self._raise()
         if self._waiting >= _ENOUGH:
             self._waiting = 0
+            if not self._started:
+                self._start()
             self._wake()
 
     def finish(self) -> None:
@@ -84,6 +84,7 @@ class Beside:
         self._wake()
         with self._ended:
             pass
+        self.room.close()
 
     def _wake(self) -> None:
         if self._call.locked():
@@ -113,12 +114,9 @@ class Beside:
             raise error
 
 
-def _serve(
-    beside: weakref.ref[Beside], room: Room, call: _thread.LockType, ended: _thread.LockType
-) -> None:
+def _serve(beside: weakref.ref[Beside], call: _thread.LockType, ended: _thread.LockType) -> None:
     """What the thread does. It does not keep what nobody else has any more."""
     try:
-        pages.touch(room.data)
         while call.acquire():
             one = beside()
             if one is None or not one._serve():

@@ -67,7 +67,6 @@ class CommitmentLog(Watcher):
         store.track_writes = True
         if self._beside is None:
             return self.every
-        self._beside.start()
         # At the first border there is what segments hold, which can be hashed meanwhile.
         return 0
 
