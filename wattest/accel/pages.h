@@ -1,51 +1,16 @@
-/* Copying and hashing the pages of a memory, for commitments (docs/commitments.md). */
+/* Hashing the pages of a memory for commitments (docs/commitments.md). */
 
 #ifndef WATTEST_PAGES_H
 #define WATTEST_PAGES_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 #ifndef _WIN32
 #include <dlfcn.h>
 #endif
 
-/* Copies what another thread is to read: past the caches where that is possible, so that they
-   keep what the guest works with. `copied` follows the last one. */
-
-static inline void copy_past(uint8_t *to, const uint8_t *from, size_t size)
-{
-#ifdef __SSE2__
-    if (((uintptr_t)to & 15) == 0 && size % 64 == 0) {
-        size_t at;
-        for (at = 0; at < size; at += 64) {
-            __m128i a = _mm_loadu_si128((const __m128i *)(from + at));
-            __m128i b = _mm_loadu_si128((const __m128i *)(from + at + 16));
-            __m128i c = _mm_loadu_si128((const __m128i *)(from + at + 32));
-            __m128i d = _mm_loadu_si128((const __m128i *)(from + at + 48));
-            _mm_stream_si128((__m128i *)(to + at), a);
-            _mm_stream_si128((__m128i *)(to + at + 16), b);
-            _mm_stream_si128((__m128i *)(to + at + 32), c);
-            _mm_stream_si128((__m128i *)(to + at + 48), d);
-        }
-        return;
-    }
-#endif
-    memcpy(to, from, size);
-}
-
-static inline void copied(void)
-{
-#ifdef __SSE2__
-    _mm_sfence();
-#endif
-}
-
-/* OpenSSL's SHA-256, the one that hashlib calls, without the lock that hashlib takes for each
-   page: found in the library that Python has loaded already. */
+/* OpenSSL's SHA-256, found in the library that Python has loaded already: what hashlib calls, but
+   without taking Python's lock back after each page. */
 
 typedef struct Crypto {
     void *(*make)(void);

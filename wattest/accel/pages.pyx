@@ -11,8 +11,6 @@ cdef extern from "pages.h" nogil:
         void (*end)(void*)
 
     Crypto crypto
-    void copy_past(uint8_t* to, const uint8_t* source, size_t size)
-    void copied()
     int crypto_open(const char* path)
     int crypto_hash(void* context, const uint8_t* data, size_t size, uint8_t* digest)
 
@@ -78,13 +76,10 @@ def copy_pages(const uint8_t[::1] data, size_t length, list numbers, uint8_t[::1
         page = number
         if page >= (length + LEAF - 1) // LEAF:
             raise ValueError(f"there is no leaf {page}")
-        copy_past(
-            &room[place * LEAF], &data[page * LEAF], min(<size_t>LEAF, length - page * LEAF)
-        )
+        memcpy(&room[place * LEAF], &data[page * LEAF], min(<size_t>LEAF, length - page * LEAF))
         place += 1
         if place == places:
             place = 0
-    copied()
 
 
 def open_crypto(path):
