@@ -240,6 +240,8 @@ WATTEST_INLINE void st64(uint8_t *p, uint64_t v) { v = WATTEST_LE64(v); memcpy(p
 WATTEST_INLINE void note_store(uint8_t *dirty, uint64_t start, uint64_t n)
 {
     dirty[start >> 12] = 1;
+    /* What is aligned is within a page; where the width is known, that is one test. */
+    if ((n & (n - 1)) == 0 && !unlikely(start & (n - 1))) return;
     if (unlikely((start & 4095) > 4096 - n)) dirty[(start >> 12) + 1] = 1;
 }
 /* The same of any number of bytes, at least one, where that is wanted. */
