@@ -508,21 +508,37 @@ def test_what_fails_beside_is_told_once() -> None:
     queue.stop()
 
 
-def test_no_thread_is_left_where_nobody_has_the_queue() -> None:
-    before = _thread._count()
+@pytest.mark.parametrize("how", ["stopped", "forgotten"])
+def test_no_thread_is_left_where_nobody_has_the_queue(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = _thread.start_new_thread
+    ends: list[threading.Event] = []
+
+    def counted(function: Callable[..., object], args: tuple[Any, ...]) -> int:
+        end = threading.Event()
+        ends.append(end)
+
+        def run() -> None:
+            function(*args)
+            end.set()
+
+        # As there: the arguments are the thread's alone.
+        return start(run, ())
+
+    monkeypatch.setattr(beside._thread, "start_new_thread", counted)
     queues = [Beside(1) for _ in range(5)]
     for queue in queues:
         queue.post(lambda: None, 1000)
         queue.go()
-    deadline = time.monotonic() + 60
-    # A thread counts from when it runs.
-    while _thread._count() < before + 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    del queues, queue
-    while _thread._count() > before:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    assert len(ends) == 5
+    assert not any(end.wait(0.01) for end in ends)
+    if how == "stopped":
+        for queue in queues:
+            queue.stop()
+    else:
+        del queues, queue
+    assert all(end.wait(60) for end in ends)
 
 
 def test_without_a_thread_who_waits_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

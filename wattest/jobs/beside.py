@@ -6,6 +6,7 @@ import _thread
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from wattest.audit.memory_tree import Room
 
@@ -31,21 +32,17 @@ class Beside:
         self._error: BaseException | None = None
         # Whoever does a job has it: they are done one by one, in their order.
         self._turn = _thread.allocate_lock()
-        # Free when the thread has something to do; free when there is no thread.
+        # Free when the thread has something to do, and while there is none.
         self._call = _thread.allocate_lock()
-        self._ended = _thread.allocate_lock()
         self._started = self._stopped = False
 
     def _start(self) -> None:
         self._started = True
         self._call.acquire()
-        self._ended.acquire()
-        try:
-            # `threading.Thread` would wait for it to run.
-            _thread.start_new_thread(_serve, (weakref.ref(self), self._call, self._ended))
-        except RuntimeError:
-            # There can be no more threads.
-            self._ended.release()
+        # `threading.Thread` would wait for it to run. Without one (there can be no more of them)
+        # the work is done by whoever waits for it.
+        with suppress(RuntimeError):
+            _thread.start_new_thread(_serve, (weakref.ref(self), self._call))
 
     def __del__(self) -> None:
         self._stopped = True
@@ -79,11 +76,10 @@ class Beside:
 
     def stop(self) -> None:
         """Let the thread end; what has not been done is not done."""
-        self._jobs.clear()
         self._stopped = True
+        self._jobs.clear()
+        self.settle()
         self._wake()
-        with self._ended:
-            pass
         self.room.close()
 
     def _wake(self) -> None:
@@ -114,13 +110,10 @@ class Beside:
             raise error
 
 
-def _serve(beside: weakref.ref[Beside], call: _thread.LockType, ended: _thread.LockType) -> None:
+def _serve(beside: weakref.ref[Beside], call: _thread.LockType) -> None:
     """What the thread does. It does not keep what nobody else has any more."""
-    try:
-        while call.acquire():
-            one = beside()
-            if one is None or not one._serve():
-                return
-            del one
-    finally:
-        ended.release()
+    while call.acquire():
+        one = beside()
+        if one is None or not one._serve():
+            return
+        del one
