@@ -34,7 +34,7 @@ TRACE_VERSION = b"wattest trace 1"
 EXTERNAL_VERSION = b"wattest external values 1"
 """The same for the chain of values that came from outside."""
 
-_CALLS = 64
+_CALLS = 256
 _BYTES = 1 << 18
 """Calls that wait at most, and bytes that they moved."""
 
