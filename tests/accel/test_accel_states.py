@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -99,6 +100,37 @@ def at_every_border(store: Store, instances: list[Instance], go: Any) -> list[An
     seen.append(go())
     store.break_at = None
     return [*seen, store.fuel_used]
+
+
+def test_a_view_that_is_kept_stays_what_it_was(wat: Any) -> None:
+    store, instances = branches(wat, "accel")
+    insts = [instance._inst for instance in instances]
+    kept: list[Any] = []
+    seen: list[Any] = []
+    dropped: list[Any] = []
+
+    def on_break(view: Any) -> int:
+        if len(seen) + len(dropped) < 30 and store.fuel_used % 3:
+            kept.append(view)
+            seen.append((plain_state(view.state(), References(insts)), view.backtrace()))
+        else:
+            dropped.append(weakref.ref(view))
+        return store.fuel_used
+
+    store.break_at, store.on_break = 0, on_break
+    instances[0].exports.f(9)
+    store.break_at = None
+    assert len(seen) > 5
+    assert len({item[0] for item in seen}) > 5
+    assert len(dropped) > 5
+    assert [
+        (plain_state(view.state(), References(insts)), view.backtrace()) for view in kept
+    ] == seen
+    assert not any(view() for view in dropped)
+    for view in kept:
+        assert not view.resumable
+        with pytest.raises(RuntimeError, match="stopped for good"):
+            view.run()
 
 
 def relayed(store: Store, func: Any, args: list[Any]) -> Any:

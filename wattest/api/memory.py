@@ -169,7 +169,8 @@ class Memory:
 
     def take_dirty(self) -> list[int]:
         """The numbers of the pages of 4096 bytes that may have been written since the last call,
-        by the guest, a host function or `write`, ascending; all of them at first.
+        by segments, the guest, a host function or `write`, ascending; of a memory that was made
+        before it was tracked, all of them at first.
 
         Raises:
             ValueError: that is not tracked: set `Store.track_writes` before the first instance.
