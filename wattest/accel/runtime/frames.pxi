@@ -28,7 +28,7 @@ cdef class FuncNotes:
     def __dealloc__(self):
         free_notes(self.notes)
 
-    cdef int fill(self, State state, Func* func) except -1:
+    cdef int fill(self, Places state, Func* func) except -1:
         state.lower(func)
         self.func = func
         self.native = (<Instance>func.inst.owner).native
