@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import gc
+import importlib
 import os
 import sys
 import traceback
