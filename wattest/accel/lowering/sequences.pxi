@@ -15,9 +15,12 @@ cdef Steps STEPS
 cdef int32_t* FIRST_STATE = NULL
 cdef int32_t* STATE_HANDLER = NULL
 
+cdef inline uint64_t step_key(int32_t state, int32_t number) noexcept nogil:
+    return (<uint64_t><uint32_t>state << 32 | <uint32_t>number) + 1
+
 cdef inline uint32_t step_place(int32_t state, int32_t number) noexcept nogil:
     """Where a step is, or where it would be."""
-    cdef uint64_t key = (<uint64_t><uint32_t>state << 32 | <uint32_t>number) + 1
+    cdef uint64_t key = step_key(state, number)
     cdef uint32_t at = <uint32_t>((key * <uint64_t>0x9E3779B97F4A7C15) >> 40) & (STEPS.room - 1)
     while STEPS.keys[at] and STEPS.keys[at] != key:
         at = (at + 1) & (STEPS.room - 1)
@@ -50,7 +53,7 @@ cdef int _fill_sequences() except -1:
         for number in row[1:]:
             at = step_place(state, number)
             if STEPS.keys[at] == 0:
-                STEPS.keys[at] = (<uint64_t><uint32_t>state << 32 | <uint32_t>number) + 1
+                STEPS.keys[at] = step_key(state, number)
                 STEPS.states[at] = states
                 STATE_HANDLER[states] = -1
                 states += 1
