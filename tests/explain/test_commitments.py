@@ -411,6 +411,39 @@ def test_what_there_is_no_room_for_waits_for_room(leaves: int, waits: int) -> No
     assert tree.root() == plain_tree(mem.data[: mem.length])
 
 
+@pytest.mark.parametrize("when", range(1, 9))
+def test_room_may_become_free_while_one_looks(when: int) -> None:
+    class Freed(Room):
+        """Somebody does a job when it has been asked that many times how much of it is free."""
+
+        queue: Later
+        asked = 0
+
+        @property
+        def free(self) -> int:
+            found = super().free
+            self.asked += 1
+            if self.queue.jobs and self.asked == when:
+                self.queue.jobs.pop(0)()
+            return found
+
+    mem = MemInst(MemType(SizeLimits(3, 8), I32), Limits())
+    queue = Later(1)
+    queue.room = room = Freed(8)
+    room.queue = queue
+    tree = MemoryTree(mem, queue)
+    for turn in range(1, 20):
+        for page in range(23):
+            mem.data[page * LEAF + page] = page + turn
+        # Some that wait, then more than there is room for.
+        tree.look([0, 1, 2])
+        room.asked = 0
+        tree.look(range(23))
+        wanted = plain_tree(mem.data[: mem.length])
+        queue.finish()
+        assert tree.root() == wanted
+
+
 @pytest.mark.usefixtures("hashing")
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_a_memory_is_hashed_ahead_while_it_changes(count: int) -> None:
@@ -490,6 +523,28 @@ def test_work_beside_begins_without_being_waited_for() -> None:
     queue.go()
     assert done.wait(60)
     queue.stop()
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside._thread, "start_new_thread", lambda *_: 0)  # it never runs
+    queue = Beside(4)
+    done: list[int] = []
+    for number in range(beside._MOST):
+        queue.post(partial(done.append, number), 1)
+        queue.go()
+    assert done == []
+    queue.post(lambda: None, 1)
+    queue.go()
+    assert len(done) == beside._MOST
+
+
+def test_a_commitment_is_there_when_all_of_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = commit.CommitmentLog(5)
+    seen: list[int] = []
+    monkeypatch.setattr(log._chain, "add", lambda item: seen.append(len(log._found)))
+    log._add(5, 0, bytes(32))
+    log._add(10, 0, bytes(32))
+    assert seen == [0, 1]
 
 
 def test_what_fails_beside_is_told_once() -> None:

@@ -178,7 +178,7 @@ class Committer:
         if encoder is None or encoder.count != len(self._instances) or encoder.objects_met:
             encoder = self._encoder = _Encoder(self._instances, self._names, self._layouts)
         value = encoder.value
-        # What is bytes here is hashed later.
+        # What is called here is called by the queue.
         pieces: list[bytes | Callable[[], bytes]] = [_STATE + _u64(fuel)]
         frames = encoder.frames(machine)
         pieces.append(partial(_digest, frames))
@@ -192,7 +192,7 @@ class Committer:
             pieces += [_u64(mem.length), tree.root]
         pieces.append(self._segments())
         pieces.append(_digest(encoder.objects()) if encoder.objects_met else _NOTHING)
-        self._queue.post(partial(_tell, pieces, found), len(frames) // LEAF)
+        self._queue.post(partial(_tell, pieces, found), 1 + len(frames) // LEAF)
 
     def look_ahead(self) -> None:
         """Have the memories hashed as they are, beside the guest, to leave less for the next

@@ -180,9 +180,11 @@ class MemoryTree:
         if self._ahead is not None:
             rest = sorted({*rest, *self._end_ahead()})
         while rest:
-            if not room.free:
+            free = room.free  # which becomes more while pages are hashed
+            if not free:
                 self._queue.finish()
-            part, rest = rest[: room.free], rest[room.free :]
+                free = room.leaves
+            part, rest = rest[:free], rest[free:]
             place = room.copy(self._mem, part)
             self._queue.post(partial(self._hash_copies, place, self._seen, part), len(part))
 

@@ -15,6 +15,9 @@ __all__ = ["Beside"]
 _ENOUGH = 64
 """Pages that are worth waking a thread for, which takes as long as hashing a dozen."""
 
+_MOST = 4096
+"""As many may wait before the guest waits for them."""
+
 
 class Beside:
     """A `wattest.audit.memory_tree.Queue` with a thread of its own, made when it is first needed.
@@ -27,8 +30,9 @@ class Beside:
 
     def __init__(self, leaves: int) -> None:
         self.room = Room(leaves)
-        self._jobs: deque[Callable[[], object]] = deque()
-        self._waiting = 0
+        self._jobs: deque[tuple[Callable[[], object], int]] = deque()
+        # Pages: for which nobody has been woken yet; posted and done in all.
+        self._waiting = self._posted = self._done = 0
         self._error: BaseException | None = None
         # Whoever does a job has it: they are done one by one, in their order.
         self._turn = _thread.allocate_lock()
@@ -50,11 +54,16 @@ class Beside:
 
     def post(self, job: Callable[[], object], leaves: int = 0) -> None:
         """See `Queue.post`."""
-        self._jobs.append(job)
+        self._jobs.append((job, leaves))
         self._waiting += leaves
+        self._posted += leaves
 
     def go(self) -> None:
-        """Have the thread do what there is, if it is enough; raises what has gone wrong before."""
+        """Have the thread do what there is, if it is enough; wait for it, if it is too much.
+
+        Raises:
+            BaseException: what has gone wrong before.
+        """
         if self._error is not None:
             self._raise()
         if self._waiting >= _ENOUGH:
@@ -62,6 +71,8 @@ class Beside:
             if not self._started:
                 self._start()
             self._wake()
+        if self._posted - self._done > _MOST:
+            self.finish()
 
     def finish(self) -> None:
         """See `Queue.finish`."""
@@ -97,8 +108,10 @@ class Beside:
             with self._turn:
                 if not self._jobs:
                     return
+                job, leaves = self._jobs.popleft()
+                self._done += leaves
                 try:
-                    self._jobs.popleft()()
+                    job()
                 except BaseException as error:
                     # What comes behind it would be of no use.
                     self._jobs.clear()

@@ -102,8 +102,9 @@ class CommitmentLog(Watcher):
 
     def _add(self, used: int, calls: int, root: bytes) -> None:
         commitment = Commitment(used, calls, root)
-        self._found.append(commitment)
         self._chain.add(commitment)
+        # The last step: whoever finds it here goes on at once.
+        self._found.append(commitment)
 
     def _finish(self) -> None:
         # What is hashed ahead of no commitment need not be.
