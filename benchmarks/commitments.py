@@ -56,9 +56,9 @@ def kernel(item: Kernel, every: int) -> Callable[[bool], tuple[float, float, int
         begin = times()
         answer = run(item.large)
         # The last one may still be in the making.
-        count = len(log.found)
-        taken = since(begin)
         log.end(store, None)
+        taken = since(begin)
+        count = len(log.found)
         assert answer == item.large_answer, item.name
         return *taken, count
 
@@ -76,8 +76,7 @@ def program(item: Program, path: Path, every: int) -> Callable[[bool], tuple[flo
         log = CommitmentLog(every)
         begin = times()
         run_on_wattest(item, path.name, module, "accel", watcher=log if committed else None)
-        count = len(log.found)
-        return *since(begin), count
+        return *since(begin), len(log.found)
 
     return one
 

@@ -249,6 +249,8 @@ def run_on_wattest(
             except wattest.Exit as left:
                 if left.code != 0:
                     raise
+        if watcher is not None:
+            watcher.end(store, None)
     return _digest(stdout.getvalue(), outputs.files()), instance.store.fuel_used
 
 
