@@ -265,7 +265,7 @@ def _tell(pieces: Sequence[bytes | Callable[[], bytes]], found: Callable[[bytes]
     found(_digest(b"".join([item if isinstance(item, bytes) else item() for item in pieces])))
 
 
-def _digest(data: bytes) -> bytes:
+def _digest(data: bytes | bytearray) -> bytes:
     return _sha256(data).digest()
 
 
@@ -336,14 +336,14 @@ class _Encoder:
             return b"\x03" + _u32(plain[1])
         return b"\x06" + _u32(plain[1])
 
-    def frames(self, machine: MachineView | MachineState) -> bytes:
+    def frames(self, machine: MachineView | MachineState) -> bytes | bytearray:
         value = self.value
         encoded = getattr(machine, "encoded_frames", None)
         if encoded is not None:
             # The accelerator's machines write the same bytes without making values of them.
-            frames = encoded(value, self._layouts)
+            frames: bytearray | None = encoded(value, self._layouts)
             if frames is not None:
-                return bytes(frames)
+                return frames
         state = machine if isinstance(machine, MachineState) else machine.state()
         pieces = [b"\x01" if state.owed else b"\x00", _u32(len(state.frames))]
         for frame in state.frames:

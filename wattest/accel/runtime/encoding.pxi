@@ -142,27 +142,7 @@ cdef size_t encode_value(State state, int code, uint64_t* words, encode, char* t
     return 9
 
 
-cdef class Text:
-    """Bytes in the making; what has room once is used again."""
-    cdef char* data
-    cdef size_t size
-
-    def __dealloc__(self):
-        free(self.data)
-
-    cdef int reach(self, size_t size) except -1:
-        cdef char* data
-        if size > self.size:
-            size += self.size
-            data = <char*>realloc(self.data, size)
-            if data == NULL:
-                raise MemoryError("no room for the frames of a commitment")
-            self.data = data
-            self.size = size
-        return 0
-
-
-cdef bytes encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
+cdef bytearray encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
     """The frames of a run that stands between two instructions.
 
     Args:
@@ -170,7 +150,10 @@ cdef bytes encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
     """
     cdef PyObject* near[NEAR]
     cdef uint64_t keys[NEAR]
-    cdef Text text = state.text
+    # As much as the time before, and a quarter.
+    cdef size_t room = state.written + state.written // 4 + 4096
+    cdef bytearray text = PyByteArray_FromStringAndSize(NULL, <Py_ssize_t>room)
+    cdef char* data = PyByteArray_AS_STRING(text)
     cdef Layout layout
     cdef uint32_t number = 0
     cdef size_t used = 5
@@ -180,8 +163,7 @@ cdef bytes encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
     # Layouts that are good for this state only.
     cdef list held = []
     memset(keys, 0, sizeof(keys))
-    text.reach(4096)
-    text.data[0] = c.status == STATUS_FUEL
+    data[0] = c.status == STATUS_FUEL
     # A place in the code belongs to a call, an edge or a cell; the beginning is the function.
     if c.status != STATUS_FUEL:
         key = <uint64_t>pc + 2
@@ -194,8 +176,11 @@ cdef bytes encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
         layout = layout_of(state, state.standing(c), key, encode, known, held)
     while True:
         if not layout.left:
-            text.reach(used + layout.most)
-            used += layout.write(state, fp, encode, text.data + used)
+            if used + layout.most > room:
+                room = 2 * room + layout.most
+                PyByteArray_Resize(text, <Py_ssize_t>room)
+                data = PyByteArray_AS_STRING(text)
+            used += layout.write(state, fp, encode, data + used)
             number += 1
         pc = state.outward(&fp, layout.func.link)
         if pc == NULL:
@@ -210,8 +195,10 @@ cdef bytes encode_frames(State state, Ctx* c, uint64_t* fp, encode, dict known):
             layout = layout_of(state, state.calling(pc), key, encode, known, held)
         keys[at] = key
         near[at] = <PyObject*>layout
-    memcpy(text.data + 1, &number, 4)
-    return text.data[:used]
+    memcpy(data + 1, &number, 4)
+    PyByteArray_Resize(text, <Py_ssize_t>used)
+    state.written = used
+    return text
 
 
 cdef Layout layout_of(

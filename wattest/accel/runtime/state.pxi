@@ -33,8 +33,8 @@ cdef class State(Places):
     cdef public int64_t entries
     cdef uint64_t max_frames
     cdef uint64_t max_slots
-    # What the frames of the last commitment were written into.
-    cdef Text text
+    # Bytes that the frames of the last commitment took.
+    cdef size_t written
     cdef Signature root
     # The fuel of a slice; when the last one began, and the fuel then.
     cdef int64_t slice
@@ -58,7 +58,6 @@ cdef class State(Places):
         self.entries = store.entries
         self.fuel_limit = store.fuel_limit
         self.break_at = store.break_at
-        self.text = Text()
         self.slice = FIRST_SLICE
         self.keep = {}
         self.externs = {}
