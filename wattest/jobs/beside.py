@@ -97,7 +97,7 @@ class Beside:
         if self._call.locked():
             self._call.release()
 
-    def _serve(self) -> bool:
+    def _answer(self) -> bool:
         """Do what there is; whether there can be more."""
         if not self._stopped:
             self._work()
@@ -127,6 +127,6 @@ def _serve(beside: weakref.ref[Beside], call: _thread.LockType) -> None:
     """What the thread does. It does not keep what nobody else has any more."""
     while call.acquire():
         one = beside()
-        if one is None or not one._serve():
+        if one is None or not one._answer():
             return
         del one
