@@ -64,7 +64,10 @@ def extensions() -> list[Extension]:
             [str(ACCEL / path.name)],
             include_dirs=[str(ACCEL)],
             extra_compile_args=flags(),
-            depends=[str(ACCEL / name) for name in ("native.h", "heap.h", "vectors.h", "cells.h", "pages.h")],
+            depends=[
+                str(ACCEL / name)
+                for name in ("native.h", "heap.h", "vectors.h", "cells.h", "pages.h")
+            ],
         )
         for path in sorted({*(ROOT / ACCEL).glob("*.pyx"), ROOT / ACCEL / "_handlers.pyx"})
     ]
