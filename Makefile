@@ -101,8 +101,8 @@ $(ASAN)/stamp: $(VENV)/test.stamp $(ACCEL)
 
 # The sanitizer keeps freed memory for a while, so that what the process holds says nothing there.
 asan: $(ASAN)/stamp
-	$(ASAN_RUN) -m pytest -q -p no:cacheprovider tests/accel tests/api tests/fuzz tests/explain/test_commitments.py \
-	  spec_tests/suite -k "not reference and not instances_leave_nothing" \
+	$(ASAN_RUN) -m pytest -q -p no:cacheprovider tests/accel tests/api tests/fuzz \
+	  tests/explain/test_commitments.py spec_tests/suite -k "not reference and not instances_leave_nothing" \
 	  --deselect tests/accel/test_accel_build.py
 
 asan-fuzz: COUNT := 1000000

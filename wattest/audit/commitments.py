@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from wattest.api import pages
 from wattest.audit.canonical import LARGEST_INTEGER, canonical_json, number
@@ -38,7 +38,6 @@ __all__ = [
     "Chain",
     "Commitment",
     "Committer",
-    "PageSource",
     "written_pages",
 ]
 
@@ -48,18 +47,9 @@ _STATE = b"wattest state 1\0"
 _CHAIN = b"wattest commitments 1"
 _sha256 = hashlib.sha256
 
-_NOTHING = _sha256(b"").digest()
-
 _u64 = struct.Struct("<Q").pack
 _u32 = struct.Struct("<I").pack
 _two_u32 = struct.Struct("<II").pack
-
-
-class PageSource(Protocol):
-    """Tells which pages of a memory may have changed."""
-
-    def take(self, mem: MemInst) -> Iterable[int] | None:
-        """Numbers of the 4 KiB pages that may differ from the last time; None: any of them."""
 
 
 def written_pages(mem: MemInst) -> Iterable[int] | None:
@@ -146,7 +136,6 @@ class Committer:
         self._parts: tuple[int, list[MemInst], list[TableInst], list[GlobalInst]] = (0, [], [], [])
         self._tables: dict[int, tuple[list[Any] | bytes, bytes]] = {}
         self._flags: list[tuple[bytearray, list[int]]] = []
-        self._flagged = b"", _NOTHING
         self._names: dict[WasmFunc, bytes] = {}
         self._layouts: dict[int, Any] = {}
         self._encoder: _Encoder | None = None
@@ -190,8 +179,8 @@ class Committer:
             tree = self._tree(mem)
             tree.look(self._dirty(mem))
             pieces += [_u64(mem.length), tree.root]
-        pieces.append(self._segments())
-        pieces.append(_digest(encoder.objects()) if encoder.objects_met else _NOTHING)
+        pieces.append(partial(_digest, self._segments()))
+        pieces.append(partial(_digest, encoder.objects()))
         self._queue.post(partial(_tell, pieces, found), 1 + len(frames) // LEAF)
 
     def look_ahead(self) -> None:
@@ -241,8 +230,7 @@ class Committer:
         return digest
 
     def _segments(self) -> bytes:
-        """The digest of a byte for each element and data segment: whether it still has its
-        contents."""
+        """A byte for each element and data segment: whether it still has its contents."""
         for inst in self._instances[len(self._flags) :]:
             # Active ones are empty from the beginning; a program may have thousands.
             flags = bytearray(len(inst.elems) + len(inst.datas))
@@ -255,10 +243,7 @@ class Committer:
             for place in passive:
                 item = inst.elems[place].elem if place < count else inst.datas[place - count].data
                 flags[place] = len(item) > 0
-        text = b"".join([flags for flags, _ in self._flags])
-        if text != self._flagged[0]:
-            self._flagged = text, _digest(text)
-        return self._flagged[1]
+        return b"".join([flags for flags, _ in self._flags])
 
 
 def _tell(pieces: Sequence[bytes | Callable[[], bytes]], found: Callable[[bytes], object]) -> None:

@@ -75,27 +75,22 @@ cdef class Layout:
         cdef Step* end = step + self.count
         cdef uint64_t words[2]
         cdef uint32_t number
+        cdef int code
         cdef char* begin = to
         memcpy(to, <char*>self.head, len(self.head))
         to += len(self.head)
         while step < end:
-            words[0] = step.value if step.fixed else fp[step.value]
-            if step.code == c'i':
-                to[0] = 1
-                words[0] = <uint32_t>words[0]
-                memcpy(to + 1, words, 8)
-                to += 9
-            elif step.code == STEP_COUNT:
+            if step.code == STEP_COUNT:
                 number = <uint32_t>step.value
                 memcpy(to, &number, 4)
                 to += 4
             else:
-                if step.code == c'v':
-                    words[1] = step[1].value if step[1].fixed else fp[step[1].value]
+                code = step.code
+                words[0] = step.value if step.fixed else fp[step.value]
+                if code == c'v':
                     step += 1
-                    to += encode_value(state, c'v', words, encode, to)
-                else:
-                    to += encode_value(state, step.code, words, encode, to)
+                    words[1] = step.value if step.fixed else fp[step.value]
+                to += encode_value(state, code, words, encode, to)
             step += 1
         return to - begin
 

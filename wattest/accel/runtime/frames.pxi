@@ -165,7 +165,7 @@ cdef struct Level:
 cdef class Machine:
     """A stopped run: its stack and registers, as data. See `wattest.interp.state.MachineView`."""
     cdef State state_
-    # A copy of the store's stack; None for a run that is only looked at (`State.look`).
+    # A copy of the store's stack; None for a run that is only looked at (`State.on_break`).
     cdef bytes stack
     cdef Ctx ctx
     cdef Signature root

@@ -242,56 +242,43 @@ cdef class State(Places):
 
     cdef int on_break(self) except -1:
         """Call `Store.on_break` with the machine as it stands."""
+        cdef Machine view
         on_break = self.store.on_break
         if on_break is not None:
             self.stop = -1
             if self.level == NULL:
-                view = self.look()
-                try:
-                    wanted = on_break(view)
-                finally:
-                    if Py_REFCNT(view) > 1:
-                        # Somebody has kept it.
-                        self.keep_machine(view)
-                    else:
-                        (<Machine>view).left = True
+                # It stands on the store's stack itself, unless somebody keeps it.
+                view = self.machine_of(&self.ctx, self.in_host)
             else:
                 view = self.capture()
-                (<Machine>view).spent = True  # it is running
-                wanted = on_break(view)
-            self.break_at = wanted
+            view.spent = True  # it is running
+            try:
+                self.break_at = on_break(view)
+            finally:
+                if view.stack is None and Py_REFCNT(view) > 1:
+                    self.keep_machine(view, self.live())
         return 0
 
     # Stopping
 
     cdef bytes live(self):
         """A copy of the part of the stack that is in use."""
-        cdef Ctx* c = &self.ctx
-        cdef Func* func
-        cdef size_t used
-        if self.in_host:
-            func = c.func
-            used = c.fp - self.stack + func.link + 3
-        else:
-            func = self.find(<uint64_t>c.pc)
-            used = c.fp - self.stack + func.link + 3 + func.slots
-        return (<char*>self.stack)[:used * 8]
+        return (<char*>self.stack)[:(self.live_end() - self.stack) * 8]
 
-    cdef Machine look(self):
-        """The only invocation as a machine, which stands on the store's stack itself: for a guest
-        that goes on before anybody else can use it."""
+    cdef Machine machine_of(self, Ctx* c, bint in_host):
+        """An invocation as a machine, which has no stack of its own yet."""
         cdef Machine machine = Machine.__new__(Machine)
         machine.state_ = self
-        machine.ctx = self.ctx
+        machine.ctx = c[0]
         machine.root = self.root
-        machine.in_host = self.in_host
+        machine.in_host = in_host
+        # Nobody waits for the results of a run whose host function is gone.
         machine.gone = self.nesting > 1
-        machine.spent = True
         return machine
 
-    cdef int keep_machine(self, Machine machine) except -1:
-        """Give a machine that `look` made a stack of its own."""
-        machine.stack = self.live()
+    cdef int keep_machine(self, Machine machine, bytes stack) except -1:
+        """Let a machine outlive what it is of, with a copy of the stack."""
+        machine.stack = stack
         self.objects.machines.add(machine)
         return 0
 
@@ -304,15 +291,8 @@ cdef class State(Places):
         stack = self.live()
         first = None
         while True:
-            machine = Machine.__new__(Machine)
-            machine.state_ = self
-            machine.stack = stack
-            self.objects.machines.add(machine)
-            machine.ctx = c[0]
-            machine.root = self.root
-            machine.in_host = self.in_host if first is None else True
-            # Nobody waits for the results of a run whose host function is gone.
-            machine.gone = self.nesting > 1
+            machine = self.machine_of(c, self.in_host if first is None else True)
+            self.keep_machine(machine, stack)
             if first is None:
                 first = machine
             else:
